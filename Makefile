@@ -1,0 +1,68 @@
+# The words of this project. `make` alone lists them; each sets up what it needs.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+BIN := venv/bin
+READY := venv/.ready
+
+.PHONY: help
+help: ## List the words
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up -------------------------------------------------------------------
+
+venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else f"njord needs Python 3.11 or newer, $(PYTHON) is {v}; next: make venv PYTHON=python3.11")'
+	@$(PYTHON) -m venv venv || { rm -rf venv; echo "python's venv module is missing; next: apt install python3-venv (Debian, Ubuntu)"; exit 1; }
+
+$(READY): locks/uv.txt locks/dev.txt pyproject.toml venv/bin/python
+	@echo "setting up ./venv from locks/ (once, about ten seconds)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
+	@VIRTUAL_ENV=$(CURDIR)/venv $(BIN)/uv pip sync --quiet --require-hashes locks/uv.txt locks/dev.txt
+	@VIRTUAL_ENV=$(CURDIR)/venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+.PHONY: venv install pre-commit lock
+venv: $(READY) ## Create ./venv and install everything from the committed lock
+install: $(READY) ## The same as venv: development tools included
+pre-commit: $(READY) ## Install the git hooks
+	@$(BIN)/pre-commit install
+
+lock: $(READY) ## Resolve the dependencies anew into locks/
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o locks/dev.txt
+
+# --- the four words and their sum -----------------------------------------------
+
+.PHONY: fmt lint type test check integration
+fmt: $(READY) ## Format the code
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix --exit-zero .
+
+lint: $(READY) ## Ruff and the import rings
+	@$(BIN)/ruff check -q .
+	@$(BIN)/lint-imports --config importlinter.ini
+
+type: $(READY) ## mypy --strict, nothing excluded
+	@$(BIN)/mypy
+
+test: $(READY) ## Unit, property, golden and architecture tests (under 30 s)
+	@$(BIN)/pytest -n 2 -m 'not integration'
+
+check: fmt lint type test ## All four
+
+integration: $(READY) ## Real processes, recorded data, a browser, every command of the docs (under 5 min)
+	@$(BIN)/pytest -n 2 --timeout 300 -m integration
+
+# --- the product ------------------------------------------------------------------
+
+.PHONY: demo bench doctor
+demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
+	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
+
+doctor: $(READY) ## Say what is missing on this machine, and the fix
+	@$(BIN)/njord doctor
+
+bench: $(READY) ## Measure: one million bars through the ordered engine, and where the time goes
+	@$(BIN)/python -m benchmarks.ordered_engine

@@ -1,0 +1,1 @@
+"""Edges to the machine: files, environment, clock, log, and the doctor who looks at all of them."""

@@ -1,0 +1,17 @@
+"""One hash for the code that decides: njord's own sources. With it a result says which code made it."""
+
+import hashlib
+from pathlib import Path
+
+import njord
+
+
+def package_hash() -> str:
+    """Return the SHA-256 over the names and bytes of all of njord's Python files."""
+    root = Path(njord.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,145 @@
+"""What a run leaves in memory: orders, fills and refusals, in the order in which they happened."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from njord.core.contracts import (
+    FillEvent,
+    Message,
+    OrderEvent,
+    OrderUpdate,
+    ProposalRefused,
+    RiskDecision,
+    StrategySuspended,
+)
+from njord.core.instrument import Instrument
+from njord.core.orders import TERMINAL
+from njord.core.types import OrderType, Side, TimeInForce
+from njord.core.units import plain
+
+
+class RecordedFill(msgspec.Struct, gc=False):
+    """One fill, as short as it can be said."""
+
+    ts_venue_ns: int
+    ts_ns: int
+    instrument: int
+    side: Side
+    price_ticks: int
+    qty_lots: int
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    order_no: int
+
+
+class RecordedOrder(msgspec.Struct):
+    """One order that the gate approved, and how it ended."""
+
+    order_no: int
+    ts_ns: int
+    instrument: int
+    strategy_id: str
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    limit_price_ticks: int
+    qty_lots: int
+    terminal: str = ""
+    fills: list[RecordedFill] = []
+
+
+class Recorder:
+    """Follows the engine's output; memory grows with orders, not with market data."""
+
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self._instruments = instruments
+        self._open: dict[str, RecordedOrder] = {}
+        self.orders: list[RecordedOrder] = []
+        self.fills: list[RecordedFill] = []
+        self.refusals: Counter[str] = Counter()
+        self.endings: Counter[str] = Counter()
+        self.n_intents = 0
+        self.suspended: list[StrategySuspended] = []
+
+    def observe(self, messages: Iterable[Message]) -> None:
+        """Take note of a step's messages."""
+        for message in messages:
+            kind = type(message)
+            if kind is FillEvent:
+                self._fill(message)  # type: ignore[arg-type]  # `kind` says so; isinstance costs twice as much.
+            elif isinstance(message, OrderEvent):
+                self._order(message)
+            elif isinstance(message, OrderUpdate):
+                self._update(message)
+            elif isinstance(message, RiskDecision):
+                self.n_intents += 1
+                if message.reason is not None:
+                    self.refusals[message.reason] += 1
+            elif isinstance(message, ProposalRefused):
+                self.refusals[message.reason] += 1
+            elif isinstance(message, StrategySuspended):
+                self.suspended.append(message)
+
+    def _order(self, order: OrderEvent) -> None:
+        recorded = RecordedOrder(
+            order_no=len(self.orders) + 1,
+            ts_ns=order.ts_ns,
+            instrument=order.instrument,
+            strategy_id=order.strategy_id,
+            side=order.side,
+            type=order.type,
+            tif=order.tif,
+            limit_price_ticks=order.limit_price_ticks,
+            qty_lots=order.qty_lots,
+        )
+        self._open[order.client_order_id] = recorded
+        self.orders.append(recorded)
+
+    def _fill(self, fill: FillEvent) -> None:
+        order = self._open[fill.client_order_id]
+        recorded = RecordedFill(
+            fill.ts_venue_ns,
+            fill.ts_ns,
+            fill.instrument,
+            fill.side,
+            fill.price_ticks,
+            fill.qty_lots,
+            fill.fee,
+            fill.fee_asset,
+            fill.is_maker,
+            order.order_no,
+        )
+        order.fills.append(recorded)
+        self.fills.append(recorded)
+
+    def _update(self, update: OrderUpdate) -> None:
+        if update.status not in TERMINAL:
+            return
+        order = self._open.pop(update.client_order_id)
+        order.terminal = f"{update.status}/{update.reason}" if update.reason else str(update.status)
+        self.endings[order.terminal] += 1
+
+    def order_list_hash(self) -> str:
+        """Return the SHA-256 over all orders in the order of submission, each followed by its fills.
+
+        Lines are `O|ts_ns|symbol|side|type|tif|price_ticks|qty_lots|terminal` and
+        `F|ts_venue_ns|order_no|price_ticks|qty_lots|fee|fee_asset|maker`, each ended by a newline.
+        """
+        digest = hashlib.sha256()
+        for order in self.orders:
+            symbol = self._instruments[order.instrument].symbol
+            digest.update(
+                f"O|{order.ts_ns}|{symbol}|{order.side}|{order.type}|{order.tif}|{order.limit_price_ticks}"
+                f"|{order.qty_lots}|{order.terminal}\n".encode()
+            )
+            for fill in order.fills:
+                digest.update(
+                    f"F|{fill.ts_venue_ns}|{fill.order_no}|{fill.price_ticks}|{fill.qty_lots}|{plain(fill.fee)}"
+                    f"|{fill.fee_asset}|{int(fill.is_maker)}\n".encode()
+                )
+        return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""The command line. `main` turns whatever happens into one line and a documented exit code.
+
+0    done
+1    a check failed: doctor found something missing, replay found a difference
+2    the input is wrong: a file, a flag, the configuration
+3    the strategy raised an error and was suspended; the report exists
+4    the journal, the disk, or a promise of the engine failed
+130  interrupted
+"""
+
+import os
+import sys
+
+EXIT_OK = 0
+EXIT_CHECK_FAILED = 1
+EXIT_USER = 2
+EXIT_STRATEGY = 3
+EXIT_BROKEN = 4
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    import typer
+
+    from njord.cli.app import command
+    from njord.core.errors import NjordError, UserError
+
+    # Typer keeps click's exceptions private; the base of its public BadParameter is click's UsageError.
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+    try:
+        code = command().main(arguments, prog_name="njord", standalone_mode=False)
+        sys.stdout.flush()
+    except usage_error as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "njord"
+        message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+        return _complain(f"{message}; next: {path} --help", EXIT_USER)
+    except (typer.Abort, KeyboardInterrupt):
+        return _complain("interrupted; nothing half-done was kept", EXIT_INTERRUPTED)
+    except UserError as error:
+        return _complain(str(error), EXIT_USER)
+    except NjordError as error:
+        return _complain(f"{type(error).__name__}: {error}", EXIT_BROKEN)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _complain(f"the system refused{where}: {error.strerror or error}", EXIT_USER)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _complain(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"njord: {line}", file=sys.stderr)
+    return code

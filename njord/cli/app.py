@@ -1,0 +1,201 @@
+"""The verbs, their flags and their help. What a verb does is in the module that it imports when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import njord
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Njord Quant: one engine from research to live trading. Start with: njord demo",
+)
+config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show the configuration.")
+app.add_typer(config_app, name="config")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Root = Annotated[Path, typer.Option("--root", help="The folder that holds config/ and var/.")]
+HERE = Path()
+
+
+def command() -> TyperGroup:
+    """Return the whole command line as one click command."""
+    group = get_command(app)
+    if not isinstance(group, TyperGroup):
+        raise TypeError("the command line is a group of verbs")
+    return group
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"njord {njord.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def backtest(
+    strategy: Annotated[str, typer.Argument(help="A name such as sma_cross, or the path of a .py file.")],
+    data: Annotated[Path, typer.Option("--data", help="Bars: CSV, CSV.gz, Parquet or Feather.")],
+    param: Annotated[list[str] | None, typer.Option("--param", help="key=value, may be repeated.")] = None,
+    capital: Annotated[str | None, typer.Option(help="Opening cash in the quote asset.")] = None,
+    fee_bps: Annotated[str | None, typer.Option(help="Fee of takers and makers, in basis points.")] = None,
+    maker_fee_bps: Annotated[str | None, typer.Option(help="Fee of makers, if it differs.")] = None,
+    slippage_bps: Annotated[str | None, typer.Option(help="Slippage of orders that take.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="For example BTC/USDT or BTC/USD:USD.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="First bar, ISO 8601, UTC unless it says otherwise.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="End of the range, exclusive.")] = None,
+    qty: Annotated[str | None, typer.Option(help="Fixed quantity per entry, in the base asset.")] = None,
+    tick: Annotated[str | None, typer.Option(help="Price step, if it can not be inferred.")] = None,
+    lot: Annotated[str | None, typer.Option(help="Quantity step.")] = None,
+    min_notional: Annotated[str | None, typer.Option(help="Smallest order value in the quote asset.")] = None,
+    timeframe: Annotated[str | None, typer.Option(help="Bar length such as 1m, 5m, 1h, 1d.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help="Name a column: time=ts, open=o, …")
+    ] = None,
+    time_unit: Annotated[
+        str | None, typer.Option(help="Unit of epoch stamps: s, ms, us, ns, or iso.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of stamps without offset; UTC if not given.")
+    ] = None,
+    time_is_close: Annotated[
+        bool, typer.Option("--time-is-close", help="Stamps say when a bar closed.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Sort rows and drop duplicates; counted.")] = False,
+    risk_profile: Annotated[str | None, typer.Option(help="Named limits of the configuration.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the result there; - prints it alone.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Also write the page there.")] = None,
+    root: Root = HERE,
+) -> int:
+    """Run a strategy over a file of bars and write an honest report.
+
+    Example: njord backtest sma_cross --data BTCUSDT-1m.csv --param fast=10 --param slow=30 --fee-bps 10
+
+    Exit codes: 0 done, 2 wrong input, 3 the strategy failed, 4 the journal or the engine failed.
+    """
+    from njord.cli.backtest import Flags, run
+
+    flags = Flags(
+        settings={
+            "backtest.capital": capital,
+            "backtest.fee_bps": fee_bps,
+            "backtest.maker_fee_bps": maker_fee_bps if maker_fee_bps is not None else fee_bps,
+            "backtest.slippage_bps": slippage_bps,
+            "backtest.risk_profile": risk_profile,
+            "backtest.seed": seed,
+        },
+        params=tuple(param or ()),
+        columns=tuple(column or ()),
+        symbol=symbol,
+        start=start,
+        end=end,
+        qty=qty,
+        tick=tick,
+        lot=lot,
+        min_notional=min_notional,
+        timeframe=timeframe,
+        time_unit=time_unit,
+        timezone=timezone,
+        time_is_close=time_is_close,
+        repair=repair,
+    )
+    return run(strategy, data, flags, root, json_file, report)
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Your own bars instead of the synthetic market.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 42,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Show the main job: a market, a backtest, a report, and what to type next.
+
+    Example: njord demo
+    """
+    from njord.cli.demo import run
+
+    return run(data, seed, json_out, root)
+
+
+@app.command()
+def replay(
+    run_folder: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its name, or last.")],
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Re-derive every message of a run from what came in, and compare byte for byte.
+
+    Example: njord replay last
+
+    Exit codes: 0 identical, 1 different (the first difference is named), 2 wrong input, 4 the journal is damaged.
+    """
+    from njord.cli.replay import run
+
+    return run(run_folder, json_out, root)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the strategy: lower case, digits, underscores.")],
+    source: Annotated[str, typer.Option("--from", help="The strategy to start from.")] = "sma_cross",
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write.")] = HERE,
+    json_out: Json = False,
+) -> int:
+    """Write a working strategy file of your own, with its test.
+
+    Example: njord new my_strategy --from sma_cross
+    """
+    from njord.cli.new import run
+
+    return run(name, source, folder, json_out)
+
+
+@app.command()
+def doctor(json_out: Json = False, root: Root = HERE) -> int:
+    """Say what is missing on this machine, for what, and how to get it.
+
+    Example: njord doctor
+
+    Exit codes: 0 all that is needed is there, 1 something needed is missing.
+    """
+    from njord.cli.doctor import run
+
+    return run(json_out, root)
+
+
+@config_app.command("show")
+def config_show(
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Print every setting in force; secrets are never shown.
+
+    Example: njord config show --origin
+    """
+    from njord.cli.config import show
+
+    return show(origin, json_out, root)

@@ -1,0 +1,146 @@
+"""`njord backtest`: flags to a request, the run with its progress, and the summary that tells the truth first."""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from njord.adapters.config_loader import load_config, load_instruments
+from njord.backtest.page import write_page
+from njord.backtest.result import BacktestResult
+from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
+from njord.cli import EXIT_OK, EXIT_STRATEGY
+from njord.cli.progress import Progress
+from njord.cli.summary import make_console, print_summary
+from njord.core.errors import ConfigError
+from njord.core.instrument import exact
+from njord.core.units import NS_PER_US
+from njord.storage.bars_options import BarOptions
+
+PAGE = "report.html"
+
+
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """The flags as they were typed."""
+
+    settings: Mapping[str, str | None] = {}
+    params: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    symbol: str | None = None
+    start: str | None = None
+    end: str | None = None
+    qty: str | None = None
+    tick: str | None = None
+    lot: str | None = None
+    min_notional: str | None = None
+    timeframe: str | None = None
+    time_unit: str | None = None
+    timezone: str | None = None
+    time_is_close: bool = False
+    repair: bool = False
+
+
+def run(
+    strategy: str, data: Path, flags: Flags, root: Path, json_file: Path | None, report: Path | None
+) -> int:
+    """Run the verb and return its exit code."""
+    to_stdout = json_file is not None and str(json_file) == "-"
+    _check_writable(None if to_stdout else json_file)
+    _check_writable(report)
+    finished = execute(strategy, data, flags, root)
+    if json_file is not None and not to_stdout:
+        json_file.write_bytes(encode_result(finished.result))
+    if report is not None:
+        report.write_bytes((finished.folder / PAGE).read_bytes())
+    if to_stdout:
+        sys.stdout.buffer.write(encode_result(finished.result))
+    else:
+        print_summary(make_console(), finished)
+    return exit_code(finished.result)
+
+
+def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool = False) -> Finished:
+    """Check, run, and write the run's folder, page included."""
+    settings = {key: value for key, value in flags.settings.items() if value is not None}
+    config = load_config(root, settings).config
+    request = BacktestRequest(
+        strategy=strategy,
+        data=data,
+        params=flags.params,
+        bars=_bar_options(flags),
+        start_ns=_time("--start", flags.start),
+        end_ns=_time("--end", flags.end),
+        qty=_number("--qty", flags.qty),
+        synthetic=synthetic,
+    )
+    prepared = prepare(request, config, load_instruments(root))
+    with prepared.dataset as dataset, Progress("bars") as progress:
+        finished = run_backtest(prepared, root / config.paths.reports, progress.show)
+        write_page(finished.folder / PAGE, finished.result, dataset, prepared.rows)
+    return finished
+
+
+def exit_code(result: BacktestResult) -> int:
+    """Return what a finished run exits with."""
+    if result.error:
+        print(
+            f"njord: strategy {result.strategy['id']} failed and was suspended: {result.error}",
+            file=sys.stderr,
+        )
+        return EXIT_STRATEGY
+    return EXIT_OK
+
+
+def _bar_options(flags: Flags) -> BarOptions:
+    pairs = []
+    for text in flags.columns:
+        ours, equals, theirs = text.partition("=")
+        if not equals or not theirs:
+            raise ConfigError(f"--column takes name=column, was {text!r}", "for example --column time=ts")
+        pairs.append((ours, theirs))
+    return BarOptions(
+        symbol=flags.symbol,
+        tick=_number("--tick", flags.tick),
+        lot=_number("--lot", flags.lot),
+        min_notional=_number("--min-notional", flags.min_notional),
+        timeframe=flags.timeframe,
+        columns=tuple(pairs),
+        time_unit=flags.time_unit,
+        timezone=flags.timezone,
+        time_is_close=flags.time_is_close,
+        repair=flags.repair,
+    )
+
+
+def _number(flag: str, text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        return exact(text)
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}", f"for example {flag} 0.01") from None
+
+
+def _time(flag: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000) * NS_PER_US
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"{flag} takes an ISO 8601 time, was {text!r}", f"for example {flag} 2024-01-31T12:00:00"
+        ) from None
+
+
+def _check_writable(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", "name a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"the folder {path.parent} does not exist", f"mkdir -p {path.parent}")

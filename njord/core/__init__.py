@@ -1,0 +1,1 @@
+"""The vocabulary: every type that more than one folder speaks. It imports nothing else of njord."""

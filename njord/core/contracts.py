@@ -1,0 +1,492 @@
+"""Every message that the engine reads or writes, and the structs of the broker port; all immutable.
+
+Times are nanoseconds since the epoch, UTC. `ts_ns` is engine time: when it became known; `ts_venue_ns` is the
+venue's own. Prices are whole ticks and quantities whole lots of `RunStarted.instruments[instrument]`, each of which
+is one symbol at one venue; money is Decimal. A default is part of the wire format: it may never change, and fields
+are only appended. Every intent ends in exactly one terminal message: a RiskDecision that refuses it, or an
+OrderUpdate whose status is terminal.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from njord.core.instrument import Instrument
+from njord.core.types import (
+    OrderReason,
+    OrderStatus,
+    OrderType,
+    RefusalReason,
+    Side,
+    TimeInForce,
+    TradingState,
+)
+from njord.core.units import ratio
+
+SCHEMA_VERSION = 1
+NO_PRICE = 0  # A market order carries no price; ticks of real prices start at 1.
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Message(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="kind",
+    tag=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """What all messages share. `schema` is written only where it is not 1."""
+
+    ts_ns: int
+    schema: int = SCHEMA_VERSION
+
+
+# --- the run ----------------------------------------------------------------------------------------------------
+
+
+class StrategySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One strategy of a run: its id, the class it runs, its parameters as canonical JSON, its instruments."""
+
+    strategy_id: str
+    name: str
+    params: str
+    instruments: tuple[int, ...]
+    source_hash: str
+
+
+class RunStarted(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The first record of every journal: what decides, on what, under which limits."""
+
+    run_id: str
+    config_hash: str
+    code_hash: str
+    seed: int
+    account_id: str
+    report_asset: str
+    capital: Decimal
+    instruments: tuple[Instrument, ...]
+    strategies: tuple[StrategySpec, ...]
+    risk_profile: str
+    limits_version: int = 1
+
+
+class ConfigChanged(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The only way a limit changes while running; `diff` names the keys, before and after."""
+
+    config_hash: str
+    limits_version: int
+    diff: str
+
+
+class KillSwitchState(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A reading of the kill switch; older than `valid_until_ns` it counts as tripped."""
+
+    state: TradingState
+    source: str
+    valid_until_ns: int
+    reason: str = ""
+    operator: str = ""
+
+
+class Ref(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The next market data comes from rows `first_row` to `last_row` (inclusive) of a hashed dataset.
+
+    The rows themselves are counted in the journal's sequence but not written.
+    """
+
+    dataset_hash: str
+    instrument: NotNegative
+    first_row: NotNegative
+    last_row: NotNegative
+
+
+# --- what happened: market data ----------------------------------------------------------------------------------
+
+
+class TradeEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """One public trade; `side` is the aggressor's."""
+
+    instrument: NotNegative
+    price_ticks: Positive
+    qty_lots: Positive
+    side: Side
+    trade_id: int
+    ts_venue_ns: int
+
+
+class BookEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A snapshot of, or a change to, the order book: (price_ticks, qty_lots) levels, 0 lots = level gone."""
+
+    instrument: NotNegative
+    bids: tuple[tuple[Positive, NotNegative], ...]
+    asks: tuple[tuple[Positive, NotNegative], ...]
+    is_snapshot: bool
+    first_update_id: int
+    last_update_id: int
+    ts_venue_ns: int
+
+
+class TickerEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """Best bid, best ask and last trade, in ticks; 0 where unknown."""
+
+    instrument: NotNegative
+    bid_ticks: NotNegative
+    ask_ticks: NotNegative
+    last_ticks: NotNegative
+    ts_venue_ns: int
+
+
+class Bar(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """One finished bar over [ts_open_ns, ts_ns); it becomes known at its close, `ts_ns`."""
+
+    instrument: NotNegative
+    ts_open_ns: int
+    open: Positive
+    high: Positive
+    low: Positive
+    close: Positive
+    volume_lots: NotNegative = 0
+
+
+# --- what the strategy wants --------------------------------------------------------------------------------------
+
+
+class Target(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A wanted position: `weight` of equity (a fraction) or `qty` in base; exactly one is given.
+
+    A strategy leaves the identity fields alone: the runner fills them in.
+    """
+
+    ts_ns: int = 0
+    instrument: int = 0
+    strategy_id: str = ""
+    weight: float | None = None
+    qty: Decimal | None = None
+    reason: str = ""
+    features: tuple[tuple[str, float], ...] = ()
+
+
+class OrderIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A wish to trade. Only the gate turns it into an order.
+
+    Quantity and price are not validated here: a malformed wish is refused by the gate, with its reason. A strategy
+    leaves the identity fields (`ts_ns` to `slice_id`) alone: the runner fills them in.
+    """
+
+    ts_ns: int = 0
+    instrument: int = 0
+    account_id: str = ""
+    strategy_id: str = ""
+    intent_id: str = ""
+    parent_id: str = ""
+    execution_id: str = ""
+    slice_id: str = ""
+    side: Side
+    type: OrderType = OrderType.MARKET
+    tif: TimeInForce = TimeInForce.GTC
+    qty_lots: int
+    limit_price_ticks: int = NO_PRICE
+    reduce_only: bool = False
+    reason: str = ""
+    features: tuple[tuple[str, float], ...] = ()
+    meta: tuple[tuple[str, str], ...] = ()  # The user's own notes; the framework reads none of them.
+
+
+class CancelIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A wish to cancel a working order; the gate always lets it pass, and records it."""
+
+    ts_ns: int = 0
+    instrument: int = 0
+    account_id: str = ""
+    strategy_id: str = ""
+    intent_id: str = ""
+    client_order_id: str
+    reason: str = ""
+
+
+class TimerSet(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """Ask the host for a TimerFired at `due_ns`; the same key again moves the timer."""
+
+    ts_ns: int = 0
+    strategy_id: str = ""
+    instrument: int = -1  # -1 where one strategy object serves all its instruments.
+    key: str
+    due_ns: int
+
+
+class TimerFired(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A timer that a strategy set has come due."""
+
+    strategy_id: str
+    instrument: int
+    key: str
+    due_ns: int
+
+
+class ProposalRefused(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A proposal ended before it became an intent."""
+
+    instrument: int
+    strategy_id: str
+    proposal: str
+    reason: RefusalReason
+    detail: str = ""
+
+
+class StrategySuspended(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A strategy raised; it is called no more, and its working orders are canceled."""
+
+    strategy_id: str
+    error: str
+
+
+# --- whether: the gate --------------------------------------------------------------------------------------------
+
+
+class RiskDecision(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The gate's verdict on one intent; a refusal names the rule, the reason and the numbers it saw."""
+
+    instrument: int
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    parent_id: str = ""
+    execution_id: str = ""
+    slice_id: str = ""
+    allowed: bool
+    reason: RefusalReason | None = None
+    rule: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    limits_version: int = 1
+
+
+class OrderEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """An approved order; `decision_seq` counts the gate's decisions, and the approval ends at `expires_ns`."""
+
+    instrument: NotNegative
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    client_order_id: str
+    parent_id: str = ""
+    execution_id: str = ""
+    slice_id: str = ""
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    qty_lots: Positive
+    limit_price_ticks: NotNegative = NO_PRICE
+    reduce_only: bool = False
+    decision_seq: int
+    limits_version: int
+    expires_ns: int
+
+
+class CancelEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """An approved cancel."""
+
+    instrument: NotNegative
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    client_order_id: str
+    decision_seq: int
+
+
+# --- what came back -----------------------------------------------------------------------------------------------
+
+
+class OrderUpdate(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The venue's word on one order."""
+
+    instrument: NotNegative
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    client_order_id: str
+    parent_id: str = ""
+    execution_id: str = ""
+    slice_id: str = ""
+    status: OrderStatus
+    reason: OrderReason = OrderReason.NONE
+    detail: str = ""
+    venue_order_id: str = ""
+    filled_lots: NotNegative = 0
+    ts_venue_ns: int
+
+
+class FillEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """One execution; `fee` is charged in `fee_asset`, a rebate is negative."""
+
+    instrument: NotNegative
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    client_order_id: str
+    parent_id: str = ""
+    execution_id: str = ""
+    slice_id: str = ""
+    side: Side
+    price_ticks: Positive
+    qty_lots: Positive
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    venue_trade_id: str
+    ts_venue_ns: int
+
+
+class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The ledger after a fill: one instrument's position, and the account's cash."""
+
+    instrument: NotNegative
+    account_id: str
+    qty: Decimal  # Signed, in base.
+    cost: Decimal  # What the position cost in quote, signed like qty.
+    realized_pnl: Decimal  # Average cost, before fees, in quote.
+    fees: Decimal  # Paid so far on this instrument, valued in quote.
+    cash: Decimal  # Of the report asset.
+    unvalued: tuple[tuple[str, Decimal], ...] = ()  # Fees owed in assets that nothing here can price.
+
+    @property
+    def avg_price(self) -> Decimal | None:
+        """Average entry price in quote per base; None while flat."""
+        return ratio(self.cost, self.qty) if self.qty else None
+
+
+# --- the broker port's structs -------------------------------------------------------------------------------------
+
+
+class BrokerOrderReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An order as the gateway hands it to a broker."""
+
+    instrument: int
+    symbol: str
+    side: Side
+    type: OrderType
+    tif: TimeInForce
+    qty_lots: int
+    limit_price_ticks: int
+    reduce_only: bool
+    client_order_id: str
+    ts_ns: int
+
+
+class BrokerCancelReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A cancel as the gateway hands it to a broker."""
+
+    symbol: str
+    client_order_id: str
+    ts_ns: int
+
+
+class BrokerOrderAck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The venue has the order (or the cancel)."""
+
+    client_order_id: str
+    venue_order_id: str
+    ts_venue_ns: int
+
+
+class BrokerReject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The venue refused, for sure."""
+
+    client_order_id: str
+    reason: OrderReason
+    detail: str
+    ts_venue_ns: int
+
+
+class BrokerUnknown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Sent, and no trustworthy answer: the order may or may not exist."""
+
+    client_order_id: str
+    detail: str
+    ts_venue_ns: int
+
+
+class BrokerOrderUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One order as the venue reports it when asked."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    reason: OrderReason
+    qty_lots: int
+    filled_lots: int
+    limit_price_ticks: int
+    ts_venue_ns: int
+
+
+class BrokerFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One execution as the venue reports it; the gateway knows whose order it was."""
+
+    client_order_id: str
+    venue_trade_id: str
+    price_ticks: int
+    qty_lots: int
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    ts_venue_ns: int
+
+
+class BalanceSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One asset of the account as the venue reports it."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+    ts_venue_ns: int
+
+
+BrokerReply = BrokerOrderAck | BrokerReject | BrokerUnknown
+Proposal = Target | OrderIntent | CancelIntent | TimerSet
+
+AnyMessage = (
+    RunStarted
+    | ConfigChanged
+    | KillSwitchState
+    | Ref
+    | TradeEvent
+    | BookEvent
+    | TickerEvent
+    | Bar
+    | Target
+    | OrderIntent
+    | CancelIntent
+    | TimerSet
+    | TimerFired
+    | ProposalRefused
+    | StrategySuspended
+    | RiskDecision
+    | OrderEvent
+    | CancelEvent
+    | OrderUpdate
+    | FillEvent
+    | PositionSnapshot
+)
+
+# Messages that come from outside the engine: replaying these alone re-derives all others.
+INBOUND: tuple[type[Message], ...] = (
+    RunStarted,
+    ConfigChanged,
+    KillSwitchState,
+    Ref,
+    TradeEvent,
+    BookEvent,
+    TickerEvent,
+    Bar,
+    TimerFired,
+    OrderUpdate,
+    FillEvent,
+)

@@ -1,0 +1,68 @@
+"""The engine: one message in, everything it causes out, in one order, every time.
+
+No clock, no chance, no I/O. A message is journaled, then handed to the components in their fixed order; what they
+return joins the end of the queue. The step ends when the queue is empty.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from njord.core.component import Component, Handler, JournalSink
+from njord.core.contracts import Message
+from njord.core.errors import RunawayCascade
+
+CASCADE_MAX = 10_000
+
+
+class Engine:
+    """Runs messages through components, run to completion, first in first out.
+
+    Args:
+        components: In stage order; for each message they are asked in this order.
+        journal: Written before a message is acted on.
+        cascade_max: Most messages that one message may cause.
+    """
+
+    def __init__(
+        self, components: Sequence[Component], journal: JournalSink, cascade_max: int = CASCADE_MAX
+    ) -> None:
+        table: dict[type[Message], list[Handler]] = {}
+        for component in components:
+            for kind, handler in component.handlers().items():
+                table.setdefault(kind, []).append(handler)
+        self._handlers = {kind: tuple(handlers) for kind, handlers in table.items()}
+        self._append = journal.append
+        self._cascade_max = cascade_max
+
+    def step(self, message: Message) -> list[Message]:
+        """Run `message` and everything it causes to completion; return all of it, in order.
+
+        Raises:
+            RunawayCascade: The components keep answering each other.
+        """
+        self._append(message)
+        done = [message]
+        handlers = self._handlers
+        queue: deque[Message] | None = None
+        for handle in handlers.get(type(message), ()):
+            caused = handle(message)
+            if caused:
+                if queue is None:
+                    queue = deque(caused)
+                else:
+                    queue.extend(caused)
+        if queue is None:
+            return done
+        while queue:
+            current = queue.popleft()
+            self._append(current)
+            done.append(current)
+            if len(done) > self._cascade_max:
+                raise RunawayCascade(
+                    f"{type(message).__name__} at {message.ts_ns} caused more than {self._cascade_max} messages"
+                )
+            for handle in handlers.get(type(current), ()):
+                caused = handle(current)
+                if caused:
+                    queue.extend(caused)
+        return done

@@ -1,0 +1,187 @@
+"""Instrument: what one symbol at one venue trades like, and the only door between float, Decimal and int.
+
+Prices are whole ticks, quantities whole lots. Whatever comes from outside is rounded to the safe side here: a
+quantity down, a buying price down, a selling price up, a fee up. Nothing else in njord multiplies a tick by a
+float.
+"""
+
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+
+import msgspec
+
+from njord.core.errors import ConfigError
+from njord.core.types import InstrumentKind, Side
+from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
+
+MAX_SCALE = 18
+INT64_MAX = 2**63 - 1
+
+
+def exact(value: Decimal | str | int | float) -> Decimal:
+    """Return the decimal that `value` shows: a float counts as its shortest decimal text, so 0.1 is 0.1.
+
+    Raises:
+        ValueError: `value` is not a finite number.
+    """
+    try:
+        number = value if type(value) is Decimal else Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"expected a decimal number, was {value!r}") from None
+    if not number.is_finite():
+        raise ValueError(f"expected a finite number, was {value}")
+    return number
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """One symbol at one venue, with the steps, minima and fees that its orders obey.
+
+    Attributes:
+        symbol: CCXT unified, such as BTC/USDT or BTC/USD:USD.
+        base: Asset that is bought and sold.
+        quote: Asset that prices are given in.
+        tick_size: Smallest step of a price, in quote per base.
+        lot_size: Smallest step of a quantity, in base.
+        min_qty: Smallest order, in base.
+        max_qty: Largest order, in base; 0 = no limit.
+        min_notional: Smallest order value, in quote.
+        money_scale: Decimals of a fee in quote.
+    """
+
+    symbol: str
+    venue: str
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_qty: Decimal = ZERO
+    max_qty: Decimal = ZERO
+    min_notional: Decimal = ZERO
+    kind: InstrumentKind = InstrumentKind.SPOT
+    money_scale: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("tick_size", "lot_size"):
+            step: Decimal = getattr(self, name)
+            if not step.is_finite() or step <= 0:
+                raise ConfigError(f"{name} of {self.symbol} must be > 0, was {step}")
+            if exponent(step) > MAX_SCALE:
+                raise ConfigError(
+                    f"{name} of {self.symbol} may have {MAX_SCALE} decimals at most, was {step}"
+                )
+        for name in ("min_qty", "max_qty", "min_notional"):
+            bound: Decimal = getattr(self, name)
+            if not bound.is_finite() or bound < 0:
+                raise ConfigError(f"{name} of {self.symbol} must be >= 0, was {bound}")
+
+    @property
+    def id(self) -> str:
+        """symbol@venue, the name under which orders, fills and datasets know it."""
+        return f"{self.symbol}@{self.venue}"
+
+    # --- derived whole numbers, computed once: the hot paths multiply by them ---
+
+    @cached_property
+    def tick_scale(self) -> int:
+        """Decimals of a price."""
+        return exponent(self.tick_size)
+
+    @cached_property
+    def lot_scale(self) -> int:
+        """Decimals of a quantity."""
+        return exponent(self.lot_size)
+
+    @cached_property
+    def tick_multiple(self) -> int:
+        """The tick in units of 10**-tick_scale."""
+        return int(self.tick_size.scaleb(self.tick_scale, EXACT))
+
+    @cached_property
+    def lot_multiple(self) -> int:
+        """The lot in units of 10**-lot_scale."""
+        return int(self.lot_size.scaleb(self.lot_scale, EXACT))
+
+    @cached_property
+    def unit_multiple(self) -> int:
+        """One tick x one lot in units of 10**-unit_scale."""
+        return self.tick_multiple * self.lot_multiple
+
+    @cached_property
+    def unit_scale(self) -> int:
+        """Decimals of a notional."""
+        return self.tick_scale + self.lot_scale
+
+    @cached_property
+    def min_qty_lots(self) -> int:
+        """Smallest order in lots, at least 1."""
+        whole, rest = EXACT.divmod(self.min_qty, self.lot_size)
+        return max(1, int(whole) + (1 if rest else 0))
+
+    @cached_property
+    def max_qty_lots(self) -> int:
+        """Largest order in lots."""
+        return int(EXACT.divide_int(self.max_qty, self.lot_size)) if self.max_qty else INT64_MAX
+
+    @cached_property
+    def fee_quantum(self) -> Decimal:
+        """Smallest fee in quote."""
+        return EXACT.scaleb(Decimal(1), -self.money_scale)
+
+    @cached_property
+    def _price_divisor(self) -> int:
+        return int(10**self.tick_scale)
+
+    @cached_property
+    def _qty_divisor(self) -> int:
+        return int(10**self.lot_scale)
+
+    # --- out of whole numbers: exact, or the nearest float for signals ---
+
+    def price(self, ticks: int) -> Decimal:
+        """Return the exact price of `ticks`, in quote per base."""
+        return EXACT.scaleb(Decimal(ticks * self.tick_multiple), -self.tick_scale)
+
+    def qty(self, lots: int) -> Decimal:
+        """Return the exact quantity of `lots`, in base."""
+        return EXACT.scaleb(Decimal(lots * self.lot_multiple), -self.lot_scale)
+
+    def notional(self, ticks: int, lots: int) -> Decimal:
+        """Return price x quantity, exact, in quote."""
+        return EXACT.scaleb(Decimal(ticks * lots * self.unit_multiple), -self.unit_scale)
+
+    def price_float(self, ticks: int) -> float:
+        """Return the float nearest to the price of `ticks`: for signals and charts, never for money."""
+        return ticks * self.tick_multiple / self._price_divisor
+
+    def qty_float(self, lots: int) -> float:
+        """Return the float nearest to the quantity of `lots`: for signals and charts, never for money."""
+        return lots * self.lot_multiple / self._qty_divisor
+
+    # --- into whole numbers: always to the safe side ---
+
+    def lots(self, qty: Decimal | str | int | float) -> int:
+        """Return `qty` (in base) in lots, rounded toward zero."""
+        return int(EXACT.divide_int(exact(qty), self.lot_size))
+
+    def limit_ticks(self, price: Decimal | str | int | float, side: Side) -> int:
+        """Return a limit `price` in ticks that is never worse than asked: a buy rounded down, a sell up."""
+        whole, rest = EXACT.divmod(exact(price), self.tick_size)
+        return int(whole) + (1 if rest and side is Side.SELL else 0)
+
+    def exact_ticks(self, price: Decimal | str | int | float) -> int:
+        """Return `price` in ticks.
+
+        Raises:
+            ValueError: `price` does not lie on the tick grid.
+        """
+        whole, rest = EXACT.divmod(exact(price), self.tick_size)
+        if rest:
+            raise ValueError(
+                f"price {price} of {self.symbol} is not a multiple of its tick {plain(self.tick_size)}"
+            )
+        return int(whole)
+
+    def fee(self, notional: Decimal, fee_bps: Decimal) -> Decimal:
+        """Return the fee on `notional` in quote, rounded against us: a charge up, a rebate (negative) toward zero."""
+        raw = EXACT.multiply(notional, EXACT.scaleb(fee_bps, -4))
+        return round_up(raw, self.fee_quantum) if raw >= 0 else round_down(raw, self.fee_quantum)

@@ -1,0 +1,40 @@
+"""Message type <-> topic name, declared once; configuration cannot rename them."""
+
+from njord.core.contracts import (
+    Bar,
+    BookEvent,
+    CancelEvent,
+    FillEvent,
+    Message,
+    OrderEvent,
+    OrderIntent,
+    OrderUpdate,
+    PositionSnapshot,
+    RiskDecision,
+    TickerEvent,
+    TradeEvent,
+)
+
+# `{symbol}` is the CCXT unified symbol, `{timeframe}` such as 1m.
+TOPICS: dict[type[Message], str] = {
+    TradeEvent: "md.trades.{symbol}",
+    BookEvent: "md.book.{symbol}",
+    TickerEvent: "md.ticker.{symbol}",
+    Bar: "md.ohlcv.{timeframe}.{symbol}",
+    OrderIntent: "strat.intent",
+    RiskDecision: "risk.decision",
+    OrderEvent: "orders.accepted",
+    CancelEvent: "orders.cancel",
+    OrderUpdate: "broker.orders",
+    FillEvent: "fills.new",
+    PositionSnapshot: "positions.snapshot",
+}
+
+
+def topic_of(kind: type[Message], symbol: str = "", timeframe: str = "") -> str:
+    """Return the topic of messages of `kind`.
+
+    Raises:
+        KeyError: Messages of this kind are not published.
+    """
+    return TOPICS[kind].format(symbol=symbol, timeframe=timeframe)

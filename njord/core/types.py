@@ -1,0 +1,140 @@
+"""Enumerations that messages carry. Unknown values are refused at decoding, never defaulted."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Side(StrEnum):
+    """The direction of an order or fill."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> "Side":
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """How an order is priced."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works."""
+
+    GTC = "gtc"  # Until filled or canceled.
+    IOC = "ioc"  # What does not fill at once is canceled.
+
+
+class OrderStatus(StrEnum):
+    """Where an order is in its life; `core/orders.py` holds the legal moves."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class InstrumentKind(StrEnum):
+    """What a unit of the instrument is."""
+
+    SPOT = "spot"  # The asset itself: what is sold must be held.
+    LINEAR = "linear"  # A contract settled in the quote asset: may be sold short.
+
+
+class TradingState(StrEnum):
+    """The kill switch's states; whatever is not readable counts as HALTED."""
+
+    ACTIVE = "active"
+    REDUCE_ONLY = "reduce_only"
+    HALTED = "halted"
+
+
+class _Explained(StrEnum):
+    """A string enum whose members carry a sentence; the reference tables in docs/ are generated from it."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+class RefusalReason(_Explained):
+    """Why a proposal or an intent was refused before it reached a venue."""
+
+    KILL_SWITCH_HALTED = "KILL_SWITCH_HALTED", "The kill switch is tripped: only cancels pass."
+    KILL_SWITCH_REDUCE_ONLY = (
+        "KILL_SWITCH_REDUCE_ONLY",
+        "The kill switch lets only orders pass that shrink the position.",
+    )
+    KILL_SWITCH_UNKNOWN = (
+        "KILL_SWITCH_UNKNOWN",
+        "No kill switch state is known, or the last one is too old: treated as tripped.",
+    )
+    INTENT_MALFORMED = (
+        "INTENT_MALFORMED",
+        "A quantity or price is not a positive whole number of lots or ticks.",
+    )
+    INTENT_DUPLICATE = "INTENT_DUPLICATE", "An intent with this id was decided before."
+    SYMBOL_NOT_ALLOWED = "SYMBOL_NOT_ALLOWED", "The instrument is not on the profile's list."
+    QTY_BELOW_MIN = "QTY_BELOW_MIN", "The quantity is below the instrument's smallest order."
+    QTY_ABOVE_MAX = "QTY_ABOVE_MAX", "The quantity is above the instrument's largest order."
+    NOTIONAL_BELOW_MIN = "NOTIONAL_BELOW_MIN", "The order is worth less than the venue's minimum notional."
+    PRICE_UNKNOWN = "PRICE_UNKNOWN", "No reference price is known, so no limit can be checked."
+    PRICE_STALE = "PRICE_STALE", "The last price is older than the profile allows."
+    PRICE_OUTSIDE_COLLAR = "PRICE_OUTSIDE_COLLAR", "The limit price is too far from the reference price."
+    NOTIONAL_EXCEEDS_CAP = "NOTIONAL_EXCEEDS_CAP", "The order's notional is above the cap for one order."
+    POSITION_EXCEEDS_CAP = (
+        "POSITION_EXCEEDS_CAP",
+        "Position plus working orders would exceed the cap for one instrument.",
+    )
+    GROSS_EXCEEDS_CAP = "GROSS_EXCEEDS_CAP", "The sum of all exposures would exceed the account's cap."
+    OPEN_ORDERS_EXCEED_CAP = "OPEN_ORDERS_EXCEED_CAP", "Too many orders are working already."
+    ORDER_RATE_EXCEEDED = "ORDER_RATE_EXCEEDED", "Too many orders within a minute, for the account."
+    STRATEGY_RATE_EXCEEDED = "STRATEGY_RATE_EXCEEDED", "Too many orders within a minute, for this strategy."
+    DAILY_LOSS_EXCEEDED = (
+        "DAILY_LOSS_EXCEEDED",
+        "The UTC day's loss, open positions and fees included, has reached its limit.",
+    )
+    COOLING_DOWN = "COOLING_DOWN", "A losing round trip was closed too recently."
+    CASH_INSUFFICIENT = "CASH_INSUFFICIENT", "The order costs more than the free cash."
+    NAKED_SHORT = "NAKED_SHORT", "The sale exceeds what is held, and the account may not sell short."
+    REDUCE_ONLY_INCREASES = "REDUCE_ONLY_INCREASES", "A reduce-only order would grow or flip the position."
+    WARM_UP = "WARM_UP", "The strategy's declared warm-up has not ended yet."
+    TARGET_BELOW_LOT = "TARGET_BELOW_LOT", "The target asks for less than one lot."
+    STRATEGY_SUSPENDED = "STRATEGY_SUSPENDED", "The strategy raised an error and was suspended."
+    ORDER_NOT_FOUND = "ORDER_NOT_FOUND", "The order to cancel is not working, or belongs to another strategy."
+
+
+class OrderReason(_Explained):
+    """Why an order came to its end at the venue, or changed its state."""
+
+    NONE = "", "Nothing to explain: accepted or filled."
+    INSUFFICIENT_FUNDS = (
+        "INSUFFICIENT_FUNDS",
+        "At its fill the order cost more than the account's free funds.",
+    )
+    END_OF_DATA = "END_OF_DATA", "The run ended while the order was working."
+    CANCEL_REQUESTED = "CANCEL_REQUESTED", "Canceled as asked."
+    IOC_REMAINDER = "IOC_REMAINDER", "An immediate-or-cancel order could not fill at once."
+    FILTER_PRICE = "FILTER_PRICE", "The venue refused the price."
+    FILTER_QTY = "FILTER_QTY", "The venue refused the quantity."
+    FILTER_NOTIONAL = "FILTER_NOTIONAL", "The venue refused the notional."
+    DUPLICATE_ID = "DUPLICATE_ID", "The venue has seen this client order id before."
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN", "Sent, and no answer came."

@@ -1,0 +1,74 @@
+"""Units: nanoseconds, basis points, and Decimal arithmetic that is exact or says so.
+
+`EXACT` is the one decimal context for money. It traps `Inexact`: a sum or product that would lose a digit raises
+instead of rounding. Rounding happens only in the functions below that carry the direction in their name.
+"""
+
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_UP,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
+
+NS_PER_US = 1_000
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_S
+NS_PER_DAY = 86_400 * NS_PER_S
+NS_PER_YEAR = 365 * NS_PER_DAY
+
+ZERO = Decimal(0)
+BPS = Decimal("0.0001")
+
+EXACT = Context(
+    prec=80, rounding=ROUND_HALF_EVEN, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow]
+)
+_ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+_ONE = Decimal(1)
+
+
+def quantum(scale: int) -> Decimal:
+    """Return the smallest amount at `scale` decimals: 10**-scale."""
+    return EXACT.scaleb(_ONE, -scale)
+
+
+def round_down(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` (a power of ten) whose magnitude does not exceed `value`'s."""
+    return value.quantize(step, rounding=ROUND_DOWN, context=_ROUNDING)
+
+
+def round_up(value: Decimal, step: Decimal) -> Decimal:
+    """Return the smallest multiple of `step` (a power of ten) whose magnitude is not below `value`'s."""
+    return value.quantize(step, rounding=ROUND_UP, context=_ROUNDING)
+
+
+def round_half_even(value: Decimal, step: Decimal) -> Decimal:
+    """Return `value` at the nearest multiple of `step` (a power of ten), ties to even."""
+    return value.quantize(step, rounding=ROUND_HALF_EVEN, context=_ROUNDING)
+
+
+def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """Return numerator / denominator to 80 significant digits: for rates and comparisons, never for money kept."""
+    return _ROUNDING.divide(numerator, denominator)
+
+
+def exponent(value: Decimal) -> int:
+    """Return the number of decimals that `value` needs: 2 for 0.25, 0 for 300."""
+    power = value.normalize(EXACT).as_tuple().exponent
+    if not isinstance(power, int):
+        raise ValueError(f"value must be finite, was {value}")
+    return max(0, -power)
+
+
+def plain(value: Decimal) -> str:
+    """Return `value` without exponent and without trailing zeros, for people and for hashes."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text

@@ -1,0 +1,1 @@
+"""How? The state of our orders, and the one way to a venue."""

@@ -1,0 +1,61 @@
+"""Order manager: the component that follows every order from its approval to its end."""
+
+from collections.abc import Sequence
+
+from njord.core.component import Handler
+from njord.core.contracts import (
+    CancelIntent,
+    FillEvent,
+    Message,
+    OrderEvent,
+    OrderUpdate,
+    StrategySuspended,
+)
+from njord.core.ids import Counter
+from njord.core.orders import WorkingOrders
+
+
+class OrderManager:
+    """Keeps the open orders; cancels those of a suspended strategy.
+
+    Args:
+        account_id: Stamped on the cancels it asks for.
+    """
+
+    def __init__(self, account_id: str) -> None:
+        self.working = WorkingOrders()
+        self._account_id = account_id
+        self._ids = Counter("oms")
+
+    def handlers(self) -> dict[type[Message], Handler]:
+        """Return what this stage consumes."""
+        return {
+            OrderEvent: self._on_order,
+            OrderUpdate: self._on_update,
+            FillEvent: self._on_fill,
+            StrategySuspended: self._on_suspended,
+        }
+
+    def _on_order(self, order: OrderEvent) -> None:
+        self.working.approve(order)
+
+    def _on_update(self, update: OrderUpdate) -> None:
+        self.working.update(update)
+
+    def _on_fill(self, fill: FillEvent) -> None:
+        self.working.fill(fill)
+
+    def _on_suspended(self, event: StrategySuspended) -> Sequence[CancelIntent]:
+        return [
+            CancelIntent(
+                ts_ns=event.ts_ns,
+                instrument=order.instrument,
+                account_id=self._account_id,
+                strategy_id=order.strategy_id,
+                intent_id=self._ids.next(),
+                client_order_id=order.client_order_id,
+                reason="its strategy was suspended",
+            )
+            for order in self.working
+            if order.strategy_id == event.strategy_id
+        ]

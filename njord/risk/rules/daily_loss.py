@@ -1,0 +1,28 @@
+"""When the UTC day has lost enough, only orders that shrink positions pass."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+
+
+class DailyLoss(RiskRule):
+    """Refuse what adds risk once the day's loss, open positions and fees included, reaches the cap."""
+
+    name: ClassVar[str] = "daily_loss"
+
+    class Params(CapParams, frozen=True):
+        """Caps in the report asset and as a fraction of equity."""
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if the loss has reached the cap, or can not be known."""
+        if self.params.is_off or exposure.reduces(intent):
+            return None
+        day_pnl, cap = exposure.day_pnl(), self.params.cap(exposure)
+        if day_pnl is None or cap is None:
+            return refuse(RefusalReason.PRICE_UNKNOWN)
+        if -day_pnl >= cap:
+            return refuse(RefusalReason.DAILY_LOSS_EXCEEDED, day_pnl=day_pnl, cap=cap)
+        return None

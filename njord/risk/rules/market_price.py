@@ -1,0 +1,42 @@
+"""No order without a recent price: every limit that follows is measured with it."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+
+
+class MarketPrice(RiskRule):
+    """Refuse while no price is known, or while the last one is too old."""
+
+    name: ClassVar[str] = "market_price"
+
+    class Params(RuleParams, frozen=True):
+        """The longest age in ns, or in intervals of the bars being traded; 0 = that one is off, not both."""
+
+        max_age_ns: int = 0
+        max_age_intervals: int = 3
+
+        def __post_init__(self) -> None:
+            if self.max_age_ns < 0 or self.max_age_intervals < 0:
+                raise ValueError("max_age_ns and max_age_intervals must be >= 0")
+            if not self.max_age_ns and not self.max_age_intervals:
+                raise ValueError("max_age_ns or max_age_intervals must be > 0: prices do not keep for ever")
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal unless a fresh price is known."""
+        index = intent.instrument
+        if not exposure.mark_ticks[index]:
+            return refuse(RefusalReason.PRICE_UNKNOWN, symbol=exposure.instruments[index].symbol)
+        params = self.params
+        limits = [params.max_age_ns] if params.max_age_ns else []
+        if params.max_age_intervals and exposure.interval_ns[index]:
+            limits.append(params.max_age_intervals * exposure.interval_ns[index])
+        age_ns = intent.ts_ns - exposure.mark_ts_ns[index]
+        if not limits or age_ns > min(limits) or age_ns < 0:
+            return refuse(
+                RefusalReason.PRICE_STALE, age_ns=age_ns, max_age_ns=min(limits) if limits else "not known"
+            )
+        return None

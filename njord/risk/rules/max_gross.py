@@ -1,0 +1,42 @@
+"""All positions together, open orders counted as if filled, worth no more than the cap."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.core.units import EXACT, ZERO
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+
+
+class MaxGross(RiskRule):
+    """Refuse an order that could grow the sum of all |positions| beyond the cap."""
+
+    name: ClassVar[str] = "max_gross"
+
+    class Params(CapParams, frozen=True):
+        """Caps in the report asset and as a fraction of equity."""
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if this instrument's worst case grows and the sum is beyond the cap."""
+        if self.params.is_off:
+            return None
+        cap = self.params.cap(exposure)
+        if cap is None:
+            return refuse(RefusalReason.PRICE_UNKNOWN)
+        index = intent.instrument
+        after = exposure.worst_qty(index, exposure.intent_qty(intent), intent.side)
+        if after <= exposure.worst_qty(index):
+            return None
+        total = ZERO
+        for other, instrument in enumerate(exposure.instruments):
+            qty = after if other == index else exposure.worst_qty(other)
+            if not qty:
+                continue
+            ticks = exposure.reference_ticks(intent) if other == index else exposure.mark_ticks[other]
+            if not ticks:
+                return refuse(RefusalReason.PRICE_UNKNOWN, symbol=instrument.symbol)
+            total = EXACT.add(total, EXACT.multiply(qty, instrument.price(ticks)))
+        if total > cap:
+            return refuse(RefusalReason.GROSS_EXCEEDS_CAP, gross_notional=total, cap=cap)
+        return None

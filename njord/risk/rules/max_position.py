@@ -1,0 +1,34 @@
+"""No position, open orders counted as if filled, worth more than the cap."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.core.units import EXACT
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+
+
+class MaxPosition(RiskRule):
+    """Refuse an order that could grow one instrument's |position| beyond the cap."""
+
+    name: ClassVar[str] = "max_position"
+
+    class Params(CapParams, frozen=True):
+        """Caps in the report asset and as a fraction of equity."""
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if the worst case is larger than before and beyond the cap."""
+        if self.params.is_off:
+            return None
+        ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
+        if not ticks or cap is None:
+            return refuse(RefusalReason.PRICE_UNKNOWN)
+        index = intent.instrument
+        after = exposure.worst_qty(index, exposure.intent_qty(intent), intent.side)
+        if after <= exposure.worst_qty(index):
+            return None
+        worth = EXACT.multiply(after, exposure.instruments[index].price(ticks))
+        if worth > cap:
+            return refuse(RefusalReason.POSITION_EXCEEDS_CAP, position_notional=worth, cap=cap)
+        return None

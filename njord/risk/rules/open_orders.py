@@ -1,0 +1,30 @@
+"""Only so many orders may work at once."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+
+
+class OpenOrders(RiskRule):
+    """Refuse an order while `cap` orders are working."""
+
+    name: ClassVar[str] = "open_orders"
+
+    class Params(RuleParams, frozen=True):
+        """`cap` counts all strategies and instruments."""
+
+        cap: int = 100
+
+        def __post_init__(self) -> None:
+            if self.cap < 1:
+                raise ValueError(f"cap must be >= 1, was {self.cap}")
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if the cap is reached."""
+        n_open = len(exposure.working)
+        if n_open >= self.params.cap:
+            return refuse(RefusalReason.OPEN_ORDERS_EXCEED_CAP, open_orders=n_open, cap=self.params.cap)
+        return None

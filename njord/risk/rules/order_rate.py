@@ -1,0 +1,39 @@
+"""Only so many orders a minute, for the account and for each strategy."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+
+
+class OrderRate(RiskRule):
+    """Refuse an order once the last 60 s have seen the allowed number."""
+
+    name: ClassVar[str] = "order_rate"
+
+    class Params(RuleParams, frozen=True):
+        """Orders in any 60 s; `per_strategy_per_minute` 0 = only the account's cap counts."""
+
+        per_minute: int = 30
+        per_strategy_per_minute: int = 0
+
+        def __post_init__(self) -> None:
+            if self.per_minute < 1:
+                raise ValueError(f"per_minute must be >= 1, was {self.per_minute}")
+            if self.per_strategy_per_minute < 0:
+                raise ValueError(f"per_strategy_per_minute must be >= 0, was {self.per_strategy_per_minute}")
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if a window is full."""
+        params = self.params
+        recent = exposure.orders_in_last_minute(intent.ts_ns)
+        if recent >= params.per_minute:
+            return refuse(RefusalReason.ORDER_RATE_EXCEEDED, orders=recent, per_minute=params.per_minute)
+        own_cap = params.per_strategy_per_minute
+        if own_cap:
+            own = exposure.orders_in_last_minute(intent.ts_ns, intent.strategy_id)
+            if own >= own_cap:
+                return refuse(RefusalReason.STRATEGY_RATE_EXCEEDED, orders=own, per_minute=own_cap)
+        return None

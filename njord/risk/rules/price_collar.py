@@ -1,0 +1,43 @@
+"""A limit price far from the market is a mistake until shown otherwise."""
+
+from decimal import Decimal
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import OrderType, RefusalReason
+from njord.core.units import EXACT
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+
+
+class PriceCollar(RiskRule):
+    """Refuse a limit price further from the reference than a fraction of it, on either side."""
+
+    name: ClassVar[str] = "price_collar"
+
+    class Params(RuleParams, frozen=True):
+        """The largest distance as a fraction: 0.1 = 10 %."""
+
+        max_distance_fraction: Decimal = Decimal("0.1")
+
+        def __post_init__(self) -> None:
+            if not self.max_distance_fraction.is_finite() or self.max_distance_fraction <= 0:
+                raise ValueError(f"max_distance_fraction must be > 0, was {self.max_distance_fraction}")
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if the limit is outside the collar, or no reference is known."""
+        if intent.type is not OrderType.LIMIT:
+            return None
+        mark = exposure.mark_ticks[intent.instrument]
+        if not mark:
+            return refuse(RefusalReason.PRICE_UNKNOWN)
+        distance = Decimal(abs(intent.limit_price_ticks - mark))
+        if distance > EXACT.multiply(self.params.max_distance_fraction, Decimal(mark)):
+            instrument = exposure.instruments[intent.instrument]
+            return refuse(
+                RefusalReason.PRICE_OUTSIDE_COLLAR,
+                limit_price=instrument.price(intent.limit_price_ticks),
+                reference=instrument.price(mark),
+                max_distance_fraction=self.params.max_distance_fraction,
+            )
+        return None

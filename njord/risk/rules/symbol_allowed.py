@@ -1,0 +1,26 @@
+"""Only instruments on the list, if there is a list."""
+
+from typing import ClassVar
+
+from njord.core.contracts import OrderIntent
+from njord.core.types import RefusalReason
+from njord.risk.exposure import Exposure
+from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+
+
+class SymbolAllowed(RiskRule):
+    """Refuse an instrument that is not listed; an empty list allows all that the run trades."""
+
+    name: ClassVar[str] = "symbol_allowed"
+
+    class Params(RuleParams, frozen=True):
+        """`symbols` are CCXT unified."""
+
+        symbols: tuple[str, ...] = ()
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        """Return a refusal if there is a list and the symbol is not on it."""
+        symbol = exposure.instruments[intent.instrument].symbol
+        if self.params.symbols and symbol not in self.params.symbols:
+            return refuse(RefusalReason.SYMBOL_NOT_ALLOWED, symbol=symbol)
+        return None

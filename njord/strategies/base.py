@@ -1,0 +1,75 @@
+"""Strategy: the class a user writes. It answers what it wants; how much, how and whether are decided elsewhere.
+
+    class MyStrategy(Strategy):
+        class Params(StrategyParams, frozen=True):
+            window: int = 20
+
+        def warm_up(self) -> int:
+            return self.params.window
+
+        def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
+            closes = [past.close for past in ctx.history(self.params.window)]
+            return Target(weight=1.0 if bar.close > max(closes[:-1], default=bar.close) else 0.0)
+
+A callback returns nothing, one proposal, or a list of them: `Target`, `OrderIntent`, `CancelIntent`, `TimerSet`.
+There is one object per instrument, so attributes never mix two symbols.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from njord.core.contracts import BookEvent, FillEvent, Proposal, TimerFired, TradeEvent
+from njord.strategies.context import BarView, Context
+
+Proposals = Proposal | Sequence[Proposal] | None
+
+
+class StrategyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters with types and defaults; override `__post_init__` to refuse combinations by a ValueError."""
+
+
+class Strategy:
+    """Base of all strategies.
+
+    Attributes:
+        params: The typed parameters of this run.
+        state: A fresh `State()` if the class declares one; only declared state survives a restart without replay.
+    """
+
+    class Params(StrategyParams, frozen=True):
+        """No parameters unless a subclass declares them."""
+
+    State: ClassVar[type[msgspec.Struct] | None] = None
+
+    params: Any  # Of the subclass's own Params; subclasses annotate it.
+    state: Any
+
+    def __init__(self, params: StrategyParams) -> None:
+        self.params = params
+        self.state = self.State() if self.State is not None else None
+
+    def warm_up(self) -> int:
+        """Return how many bars must be seen before proposals count; `history` reaches back as far."""
+        return 0
+
+    def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
+        """A bar has closed."""
+        return None
+
+    def on_trade(self, ctx: Context, trade: TradeEvent) -> Proposals:
+        """A public trade happened."""
+        return None
+
+    def on_book(self, ctx: Context, book: BookEvent) -> Proposals:
+        """The order book changed."""
+        return None
+
+    def on_fill(self, ctx: Context, fill: FillEvent) -> Proposals:
+        """One of this strategy's orders was filled, in part or whole."""
+        return None
+
+    def on_timer(self, ctx: Context, timer: TimerFired) -> Proposals:
+        """A timer that this strategy set has come due."""
+        return None

@@ -1,0 +1,187 @@
+"""The read-only world that a strategy sees: bars, positions, prices, cash, open orders, history. It has no verbs.
+
+Floats are for signals; whatever ends in `_ticks`, `_lots` or is a Decimal is exact and fit for orders.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import islice
+
+import msgspec
+
+from njord.core.account import Account
+from njord.core.contracts import Bar
+from njord.core.instrument import Instrument
+from njord.core.orders import WorkingOrder, WorkingOrders
+
+
+class BarView(msgspec.Struct, frozen=True, gc=False):
+    """One finished bar as a strategy reads it; safe to keep."""
+
+    message: Bar
+    instrument: Instrument
+
+    @property
+    def symbol(self) -> str:
+        """CCXT unified symbol."""
+        return self.instrument.symbol
+
+    @property
+    def ts_ns(self) -> int:
+        """When the bar closed, and so became known."""
+        return self.message.ts_ns
+
+    @property
+    def ts_open_ns(self) -> int:
+        """When the bar opened."""
+        return self.message.ts_open_ns
+
+    @property
+    def open(self) -> float:
+        """First price, for signals."""
+        return self.instrument.price_float(self.message.open)
+
+    @property
+    def high(self) -> float:
+        """Highest price, for signals."""
+        return self.instrument.price_float(self.message.high)
+
+    @property
+    def low(self) -> float:
+        """Lowest price, for signals."""
+        return self.instrument.price_float(self.message.low)
+
+    @property
+    def close(self) -> float:
+        """Last price, for signals."""
+        return self.instrument.price_float(self.message.close)
+
+    @property
+    def volume(self) -> float:
+        """Volume as the recording gives it."""
+        return self.instrument.qty_float(self.message.volume_lots)
+
+    @property
+    def open_ticks(self) -> int:
+        """First price, exact."""
+        return self.message.open
+
+    @property
+    def high_ticks(self) -> int:
+        """Highest price, exact."""
+        return self.message.high
+
+    @property
+    def low_ticks(self) -> int:
+        """Lowest price, exact."""
+        return self.message.low
+
+    @property
+    def close_ticks(self) -> int:
+        """Last price, exact."""
+        return self.message.close
+
+
+class World:
+    """What all strategies of a run share; the runner keeps it up to date."""
+
+    __slots__ = ("account", "mark_ticks", "ts_ns", "working")
+
+    def __init__(self, account: Account, n_instruments: int) -> None:
+        self.account = account
+        self.mark_ticks = [0] * n_instruments
+        self.ts_ns = 0
+        self.working = WorkingOrders()
+
+
+class Context:
+    """The world as one strategy sees it, centered on one instrument.
+
+    Args:
+        world: The shared state.
+        instruments: All instruments of the run.
+        index: The instrument that `position`, `price` and `history` speak of.
+        strategy_id: Whose open orders are shown.
+        warm_up: How many bars `history` may reach back.
+    """
+
+    __slots__ = ("_bars", "_index", "_instruments", "_strategy_id", "_world", "n_bars", "warm_up")
+
+    def __init__(
+        self, world: World, instruments: Sequence[Instrument], index: int, strategy_id: str, warm_up: int
+    ) -> None:
+        self._world = world
+        self._instruments = instruments
+        self._index = index
+        self._strategy_id = strategy_id
+        self._bars: deque[Bar] = deque(maxlen=warm_up)
+        self.n_bars = 0
+        self.warm_up = warm_up
+
+    @property
+    def ts_ns(self) -> int:
+        """Engine time of the event being handled."""
+        return self._world.ts_ns
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument: its symbol, tick, lot and minima, and the exact way from numbers to lots and ticks."""
+        return self._instruments[self._index]
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether proposals are accepted: the declared warm-up has ended."""
+        return self.n_bars >= self.warm_up
+
+    @property
+    def qty(self) -> Decimal:
+        """Position in base, exact, negative when short."""
+        return self._world.account.position(self._index).qty
+
+    @property
+    def position(self) -> float:
+        """Position in base, for signals."""
+        return float(self.qty)
+
+    @property
+    def price(self) -> float | None:
+        """Last price, for signals; None before the first."""
+        ticks = self._world.mark_ticks[self._index]
+        return self.instrument.price_float(ticks) if ticks else None
+
+    @property
+    def cash(self) -> Decimal:
+        """Balance of the report asset, exact."""
+        account = self._world.account
+        return account.balances()[account.report_asset]
+
+    @property
+    def equity(self) -> Decimal | None:
+        """Cash plus positions at the last prices, exact; None while a price is missing."""
+        return self._world.account.equity(self._world.mark_ticks)
+
+    @property
+    def open_orders(self) -> tuple[WorkingOrder, ...]:
+        """This strategy's working orders in this instrument, oldest first, as copies."""
+        return tuple(
+            msgspec.structs.replace(order)
+            for order in self._world.working
+            if order.strategy_id == self._strategy_id and order.instrument == self._index
+        )
+
+    def history(self, n: int) -> list[BarView]:
+        """Return the last `n` bars, oldest first, the current one included; fewer at the start.
+
+        Raises:
+            ValueError: `n` reaches back further than the declared warm-up.
+        """
+        if n > self.warm_up:
+            raise ValueError(f"history reaches back {self.warm_up} bars, the declared warm-up; asked for {n}")
+        instrument = self.instrument
+        start = max(0, len(self._bars) - n)
+        return [BarView(bar, instrument) for bar in islice(self._bars, start, None)]
+
+    def _observe(self, bar: Bar) -> None:
+        self.n_bars += 1
+        self._bars.append(bar)

@@ -1,0 +1,94 @@
+"""The system on one page: which components there are, and in which order they are asked.
+
+    bar, trade ─▶ ledger, gate (prices) ─▶ strategies ─Target─▶ rebalancer ─OrderIntent─▶ gate ─OrderEvent─▶ gateway
+    fill       ─▶ order manager, ledger ─PositionSnapshot─▶ gate, strategies, rebalancer
+
+The books are brought up to date before anyone decides: the order manager and the ledger first, then the gate's view,
+then strategies, then sizing. Hosts (`backtest/runner.py`, later the paper and live node) own the clock, the venue
+and the disk; they feed `engine.step` and hand approved orders to the gateway.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from njord.core.account import SpotAccount
+from njord.core.component import JournalSink
+from njord.core.engine import Engine
+from njord.core.ids import Counter
+from njord.core.instrument import Instrument
+from njord.execution.oms import OrderManager
+from njord.portfolio.ledger import Ledger
+from njord.portfolio.rebalance import Rebalancer
+from njord.risk.exposure import Exposure
+from njord.risk.gate import RiskGate
+from njord.risk.profile import build_rules
+from njord.strategies.base import Strategy
+from njord.strategies.runner import HostedStrategy, StrategyRunner
+
+
+class HostedSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One strategy of a run: its id, a fresh object per instrument."""
+
+    strategy_id: str
+    objects: tuple[tuple[int, Strategy], ...]
+
+
+class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides, and nothing of the machine it decides on."""
+
+    run_id: str
+    account_id: str
+    report_asset: str
+    capital: Decimal
+    instruments: tuple[Instrument, ...]
+    strategies: tuple[HostedSpec, ...]
+    risk_profile: str
+    risk_rules: Mapping[str, Mapping[str, Any]]
+    cost_bps: Decimal
+    fixed_qty: Decimal | None = None
+
+
+class System:
+    """The components of one run, wired.
+
+    Args:
+        spec: What decides.
+        journal: Written before anything is acted on.
+    """
+
+    def __init__(self, spec: SystemSpec, journal: JournalSink) -> None:
+        instruments = spec.instruments
+        counters = {strategy.strategy_id: Counter(strategy.strategy_id) for strategy in spec.strategies}
+        self.rules = build_rules(spec.risk_profile, spec.risk_rules)
+        self.oms = OrderManager(spec.account_id)
+        self.ledger = Ledger(_account(spec), len(instruments))
+        self.gate = RiskGate(
+            self.rules,
+            Exposure(instruments, _account(spec), spec.cost_bps),
+            spec.account_id,
+            spec.run_id,
+        )
+        self.strategies = StrategyRunner(
+            _hosted(spec.strategies), instruments, _account(spec), spec.account_id, counters
+        )
+        self.rebalancer = Rebalancer(
+            instruments, _account(spec), spec.account_id, counters, spec.cost_bps, spec.fixed_qty
+        )
+        stages = (self.oms, self.ledger, self.gate, self.strategies, self.rebalancer)
+        self.engine = Engine(stages, journal)
+
+
+# The ledger owns the account; the others hold mirrors that follow its snapshots.
+def _account(spec: SystemSpec) -> SpotAccount:
+    return SpotAccount(spec.instruments, spec.report_asset, spec.capital)
+
+
+def _hosted(strategies: Sequence[HostedSpec]) -> list[HostedStrategy]:
+    return [
+        HostedStrategy(spec.strategy_id, strategy, index)
+        for spec in strategies
+        for index, strategy in spec.objects
+    ]

@@ -1,0 +1,30 @@
+"""Shared by all tests: how hard hypothesis looks, and where recorded data lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# `make test` is bounded to 30 s and always the same; `make integration` and `make campaign` look further.
+settings.register_profile(
+    "fast",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("deep", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("NJORD_TEST_PROFILE", "fast"))
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def recordings() -> Path:
+    """The folder of recorded markets beside the project; absent data skip, except in CI, where they must be there."""
+    if not RECORDINGS.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"recorded markets are missing: {RECORDINGS}")
+        pytest.skip(f"no recorded markets at {RECORDINGS}")
+    return RECORDINGS
