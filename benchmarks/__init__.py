@@ -1,0 +1,1 @@
+"""Benchmarks: measured, kept with their history, never timed inside tests."""

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.units import EXACT, exponent
 
@@ -32,44 +33,49 @@ class EquityRecorder:
     """
 
     def __init__(self, instrument: Instrument, cash: Decimal, stage: IO[bytes]) -> None:
-        self._instrument = instrument
-        self._cash = cash
-        self._qty = Decimal(0)
+        # One scale holds cash, fees, and quantity x tick without a remainder, fees in kind included.
+        self._scale = instrument.tick_scale + max(instrument.lot_scale, instrument.money_scale)
+        self._scale = max(self._scale, exponent(cash))
+        self._tick_size = instrument.tick_size
+        self._cash = self._whole(cash)
+        self._step = 0
         self._stage = stage
-        self._changes: list[tuple[int, Decimal, Decimal]] = []
+        self._rows: list[int] = [0]
+        self._cashes: list[int] = [self._cash]
+        self._steps: list[int] = [0]
         self.n_points = 0
         self.n_bars_invested = 0
 
     def change(self, row: int, cash: Decimal, qty: Decimal) -> None:
         """From chunk row `row` on, the account holds `cash` and `qty`."""
-        self._changes.append((row, cash, qty))
+        self._cash, self._step = self._whole(cash), self._whole(EXACT.multiply(qty, self._tick_size))
+        self._rows.append(row)
+        self._cashes.append(self._cash)
+        self._steps.append(self._step)
 
     def close_chunk(self, ts_ns: IntArray, close: IntArray) -> FloatArray:
         """Return equity at each of the chunk's closes, and stage it."""
-        equity = np.empty(close.size, dtype=np.float64)
-        start = 0
-        for row, cash, qty in [*self._changes, (close.size, self._cash, self._qty)]:
-            if row > start:
-                equity[start:row] = self._marked(close[start:row])
-                self.n_bars_invested += (row - start) if self._qty else 0
-                start = row
-            if row < close.size:
-                self._cash, self._qty = cash, qty
-        self._changes.clear()
+        lengths = np.diff([*self._rows, close.size])
+        largest = max(map(abs, self._cashes)) + max(map(abs, self._steps)) * int(close.max())
+        kind = np.int64 if largest < 2**63 else object
+        cash = np.repeat(np.array(self._cashes, dtype=kind), lengths)
+        step = np.repeat(np.array(self._steps, dtype=kind), lengths)
+        equity: FloatArray = ((close.astype(kind) * step + cash) / 10**self._scale).astype(np.float64)
+        self.n_bars_invested += int(np.count_nonzero(step))
+        self._rows, self._cashes, self._steps = [0], [self._cash], [self._step]
         records = np.empty(close.size, dtype=_RECORD)
         records["ts_ns"], records["equity"] = ts_ns, equity
         self._stage.write(records.tobytes())
         self.n_points += close.size
         return equity
 
-    def _marked(self, close: IntArray) -> FloatArray:
-        per_tick = EXACT.multiply(self._qty, self._instrument.tick_size)
-        scale = max(exponent(self._cash), exponent(per_tick))
-        cash, step = int(self._cash.scaleb(scale, EXACT)), int(per_tick.scaleb(scale, EXACT))
-        bound = abs(cash) + abs(step) * int(close.max(initial=1))
-        marked = close * step + cash if bound < 2**63 else close.astype(object) * step + cash
-        result: FloatArray = (marked / 10**scale).astype(np.float64)
-        return result
+    # Exact, or the accounting has found a digit that the scale above can not hold.
+    def _whole(self, amount: Decimal) -> int:
+        scaled = EXACT.scaleb(amount, self._scale)
+        whole = int(scaled)
+        if whole != scaled:
+            raise InvariantError(f"{amount} has more than {self._scale} decimals")
+        return whole
 
     def batches(self) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield the whole curve, from the first bar, in pieces."""

@@ -124,6 +124,7 @@ class HistoryHost:
         self._deliver(self._venue.expire_all(self._now_ns), self._now_ns)
         self._journal.sync()
 
+    # The loop over all bars: what does not have to happen on every bar is kept out of it.
     def _run_chunk(self, chunk: BarChunk, dataset_hash: str, interval_ns: int) -> None:
         n_rows = int(chunk.close.size)
         first_close_ns = int(chunk.ts_open_ns[0]) + interval_ns
@@ -141,15 +142,13 @@ class HistoryHost:
             if timers.next_due_ns <= ts_ns:
                 for timer in timers.pop(ts_ns):
                     self._step(timer)
-            if venue.n_working:
-                if self._deliver(venue.on_bar(bar), ts_ns):
-                    self._equity.change(row, self._account.cash, self._account.position(0).qty)
-            else:
-                venue.observe(bar)
+            if venue.n_working and self._deliver(venue.on_bar(bar), ts_ns):
+                self._equity.change(row, self._account.cash, self._account.position(0).qty)
             done = step(bar)
             if len(done) > 1:
+                venue.observe(bar)
                 self._follow(done, ts_ns)
-            self._now_ns = ts_ns
+        self._now_ns = int(chunk.ts_open_ns[-1]) + interval_ns
         self._mark(chunk.ts_open_ns + interval_ns, chunk.close)
 
     def _mark(self, ts_ns: NDArray[np.int64], close: NDArray[np.int64]) -> None:
@@ -160,15 +159,15 @@ class HistoryHost:
 
     # What the engine has decided leaves here; what the venue answers comes back as the next message.
     def _follow(self, messages: list[Message], now_ns: int) -> None:
-        self._recorder.observe(messages)
         for message in messages:
-            if isinstance(message, OrderEvent):
+            self._recorder.observe(message)
+        for message in messages:
+            if isinstance(message, (OrderEvent, CancelEvent)):
                 reply = self._gateway.send(message, now_ns)
                 if reply is not None:
                     self._step(reply)
-            elif isinstance(message, CancelEvent):
-                self._gateway.send(message, now_ns)
-                self._deliver(self._venue.drain(), now_ns)
+                else:
+                    self._deliver(self._venue.drain(), now_ns)
             elif isinstance(message, TimerSet):
                 self._timers.set(message)
 

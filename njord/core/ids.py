@@ -4,7 +4,9 @@ import base64
 import hashlib
 
 CLIENT_ID_PREFIX = "NJ-"
-_CLIENT_ID_LETTERS = 20
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)  # Ten bits at a time.
+_SHIFTS = tuple(range(90, -1, -10))
 
 
 def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int = 0) -> str:
@@ -14,8 +16,8 @@ def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int =
     become a second order.
     """
     text = "\x1f".join((account_id, run_id, intent_id, str(attempt)))
-    digest = hashlib.sha256(text.encode()).digest()
-    return CLIENT_ID_PREFIX + base64.b32encode(digest).decode("ascii")[:_CLIENT_ID_LETTERS]
+    bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:13]) >> 4
+    return CLIENT_ID_PREFIX + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def short_hash(*parts: str) -> str:

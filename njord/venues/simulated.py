@@ -1,6 +1,6 @@
 """The simulated exchange, on bars. It holds its own balances and orders: the truth that our books are checked with.
 
-What it assumes, and every report repeats: an order decided on a bar's close is first seen by the next bar. A market
+What it assumes, and every report repeats: an order is first seen by the next bar that opens after it was sent. A market
 order fills at that bar's open, moved by the slippage to the next worse tick. A limit order fills at the open if the
 bar opens at its limit or better, otherwise at its limit as soon as the bar touches it, in full. A limit order that
 its first bar's open makes marketable takes (slippage applies, never beyond the limit, taker fee); one that rested
@@ -186,6 +186,8 @@ class SimulatedVenue:
         later: list[tuple[_Resting, int]] = []
         for order in orders:
             req = order.req
+            if req.ts_ns > bar.ts_open_ns:
+                continue  # Sent while this bar was under way (by a timer): its open is past already.
             if req.type is OrderType.MARKET:
                 slipped = worse_ticks(bar.open, order.sign, *self._slippage)
                 self._take(order, bar.open, slipped, bar.ts_open_ns)

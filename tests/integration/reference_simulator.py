@@ -51,7 +51,8 @@ def signals(rows: list[Row], fast: int, slow: int) -> list[bool]:
 def simulate(
     rows: list[Row], want: list[bool], tick: float, capital: float, fee: float, slippage: float
 ) -> tuple[list[Fill], float]:
-    cash, held, pending, fills = capital, 0.0, 0, []
+    cash, held, size, pending = capital, 0.0, 0.0, 0
+    fills: list[Fill] = []
     for row, wanted, was in zip(rows, want, [False, *want], strict=False):
         if pending:
             ticks = row.open / tick

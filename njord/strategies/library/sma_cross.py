@@ -52,22 +52,22 @@ class SmaCross(Strategy):
         params, state = self.params, self.state
         fast, slow, closes = params.fast, params.slow, state.closes
         close = bar.message.close
-        closes.append(close)
-        state.fast_sum += close
-        state.slow_sum += close
         n = len(closes)
-        if n > fast:
-            state.fast_sum -= closes[-1 - fast]
-        if n > slow:
-            state.slow_sum -= closes.popleft()
-        elif n < slow:
+        fast_sum, slow_sum = state.fast_sum + close, state.slow_sum + close
+        if n >= fast:
+            fast_sum -= closes[-fast]
+        if n == slow:
+            slow_sum -= closes.popleft()
+        closes.append(close)
+        state.fast_sum, state.slow_sum = fast_sum, slow_sum
+        if n + 1 < slow:
             return None
-        wants_long = state.fast_sum * slow > state.slow_sum * fast
+        wants_long = fast_sum * slow > slow_sum * fast
         if wants_long is state.is_long:
             return None
         state.is_long = wants_long
         tick = bar.instrument.price_float(1)
-        features = (("fast", state.fast_sum * tick / fast), ("slow", state.slow_sum * tick / slow))
+        features = (("fast", fast_sum * tick / fast), ("slow", slow_sum * tick / slow))
         if not wants_long:
             return Target(weight=0.0, reason="fast average not above slow", features=features)
         if params.qty is not None:
