@@ -66,3 +66,19 @@ doctor: $(READY) ## Say what is missing on this machine, and the fix
 
 bench: $(READY) ## Measure: one million bars through the ordered engine, and where the time goes
 	@$(BIN)/python -m benchmarks.ordered_engine
+
+# --- the seed's words --------------------------------------------------------------
+
+NOT_YET = run-md run-strat run-broker run-risk run-paper
+.PHONY: $(NOT_YET) run-kill-trip run-kill-clear check-kill
+$(NOT_YET):
+	@echo "$@ is not built yet: this version backtests only; next: make demo"; exit 2
+
+run-kill-trip: $(READY) ## Trip the kill switch (file); REASON="why" is required
+	@$(BIN)/njord kill trip --reason '$(REASON)'
+
+run-kill-clear: $(READY) ## Clear the kill switch (file); REASON="why" is required
+	@$(BIN)/njord kill clear --reason '$(REASON)'
+
+check-kill: $(READY) ## Show the kill switch
+	@$(BIN)/njord kill check

@@ -17,10 +17,12 @@ from pathlib import Path
 
 from njord.adapters.clock import WallClock
 from njord.adapters.config_loader import load_config
+from njord.adapters.kill_switch_sources import read_kill_file
 from njord.adapters.logging import iso_utc
 from njord.core.clock import Clock
 from njord.core.config import Config
 from njord.core.errors import ConfigError
+from njord.core.types import TradingState
 
 PYTHON_MIN = (3, 11)
 FREE_BYTES_MIN = 1 << 30
@@ -158,20 +160,12 @@ def check_disk(var: Path) -> Check:
 
 def check_kill_switch(root: Path, file: str) -> Check:
     """Read the kill switch file; what can not be read, or says anything but active, halts."""
-    path = root / file
-    name, needed_for = "kill switch", "paper and live trading"
-    try:
-        with path.open("rb") as opened:
-            said = opened.read(200).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return Check(name, True, "active: no file", needed_for)
-    except OSError as error:
-        fix = f"make {file} a readable file, or remove it once you know why it is there"
-        return Check(name, False, f"halted: {file} can not be read ({error.strerror})", needed_for, fix)
-    if said.split()[:1] == ["active"]:
-        return Check(name, True, "active", needed_for)
-    fix = f"read why in {file}; then: rm {file}"
-    return Check(name, False, f"tripped: {said.strip()!a}", needed_for, fix)
+    reading = read_kill_file(root / file)
+    ok = reading.state is TradingState.ACTIVE
+    fix = "" if ok else 'njord kill clear --reason "..." once you know why it was tripped'
+    return Check(
+        "kill switch", ok or None, f"{reading.state}: {reading.detail}", "paper and live trading", fix
+    )
 
 
 def check_clock(clock: Clock) -> Check:

@@ -17,7 +17,11 @@ app = typer.Typer(
     help="Njord Quant: one engine from research to live trading. Start with: njord demo",
 )
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show the configuration.")
+kill_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Trip, clear or read the kill switch."
+)
 app.add_typer(config_app, name="config")
+app.add_typer(kill_app, name="kill")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Root = Annotated[Path, typer.Option("--root", help="The folder that holds config/ and var/.")]
@@ -199,3 +203,48 @@ def config_show(
     from njord.cli.config import show
 
     return show(origin, json_out, root)
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the log beside the switch.")]
+
+
+@kill_app.command("trip")
+def kill_trip(
+    reason: Reason,
+    reduce_only: Annotated[
+        bool, typer.Option("--reduce-only", help="Let orders pass that shrink positions.")
+    ] = False,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Trip the kill switch file. Backtests do not read it: they bring their own market and switch.
+
+    Example: njord kill trip --reason "the venue misbehaves"
+    """
+    from njord.cli.kill import trip
+
+    return trip(reason, reduce_only, json_out, root)
+
+
+@kill_app.command("clear")
+def kill_clear(reason: Reason, json_out: Json = False, root: Root = HERE) -> int:
+    """Clear the kill switch file.
+
+    Example: njord kill clear --reason "the venue has recovered"
+    """
+    from njord.cli.kill import clear
+
+    return clear(reason, json_out, root)
+
+
+@kill_app.command("check")
+def kill_check(json_out: Json = False, root: Root = HERE) -> int:
+    """Show the kill switch; what can not be read counts as tripped.
+
+    Example: njord kill check
+
+    Exit codes: 0 clear, 1 tripped.
+    """
+    from njord.cli.kill import check
+
+    return check(json_out, root)

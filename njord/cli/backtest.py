@@ -15,8 +15,8 @@ from njord.backtest.session import BacktestRequest, Finished, encode_result, pre
 from njord.cli import EXIT_OK, EXIT_STRATEGY
 from njord.cli.progress import Progress
 from njord.cli.summary import make_console, print_summary
+from njord.core.config import check_number
 from njord.core.errors import ConfigError
-from njord.core.instrument import exact
 from njord.core.units import NS_PER_US
 from njord.storage.bars_options import BarOptions
 
@@ -119,9 +119,9 @@ def _number(flag: str, text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        return exact(text)
+        return check_number(text)
     except ValueError as error:
-        raise ConfigError(f"{flag}: {error}", f"for example {flag} 0.01") from None
+        raise ConfigError(f"{flag} {error}, was {text:.40}", f"for example {flag} 0.01") from None
 
 
 def _time(flag: str, text: str | None) -> int | None:
