@@ -43,8 +43,17 @@ def convert_params(owner: str, params: type[msgspec.Struct], values: Mapping[str
     try:
         return msgspec.convert(dict(values), params, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
-        shown = ", ".join(f"{key}={value}" for key, value in values.items())
-        raise StrategyError(f"{owner} refuses its parameters ({shown}): {error}", "correct --param") from None
+        raise StrategyError(f"{owner}: {_reason(error, values)}", "correct --param") from None
+
+
+# msgspec says "Expected `int`, got `str` - at `$.fast`"; people want the name and the value.
+def _reason(error: Exception, values: Mapping[str, Any]) -> str:
+    expected, at, place = str(error).partition(" - at `$.")
+    name = place.rstrip("`")
+    if at and name in values:
+        kind = expected.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+        return f"{name} must be {kind}, was {values[name]!r}"
+    return str(error)
 
 
 def canonical_params(params: msgspec.Struct) -> str:

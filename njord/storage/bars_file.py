@@ -160,9 +160,9 @@ def _open_source(path: Path, where: str, options: BarOptions, base: str, opened:
 def _open_file(path: Path, where: str) -> IO[bytes]:
     try:
         if path.is_dir():
-            raise DataError(f"{one_line(path)} is a folder", "name one file of bars in it")
+            raise DataError(f"{one_line(path, 1_000)} is a folder", "name one file of bars in it")
         if path.exists() and not path.is_file():
-            raise DataError(f"{one_line(path)} is not a regular file", "give a file of bars")
+            raise DataError(f"{one_line(path, 1_000)} is not a regular file", "give a file of bars")
         return path.open("rb")
     except FileNotFoundError:
         raise _missing(path) from None
