@@ -35,7 +35,7 @@ lock: $(READY) ## Resolve the dependencies anew into locks/
 
 # --- the four words and their sum -----------------------------------------------
 
-.PHONY: fmt lint type test check integration
+.PHONY: fmt lint type test check integration campaign
 fmt: $(READY) ## Format the code
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix --exit-zero .
@@ -54,6 +54,10 @@ check: fmt lint type test ## All four
 
 integration: $(READY) ## Real processes, recorded data, a browser, every command of the docs (under 5 min)
 	@$(BIN)/pytest -n 2 --timeout 300 -m integration
+
+PROFILE ?= deep
+campaign: $(READY) ## The property tests with 2,000 examples each and new seeds (PROFILE=sample: 150)
+	@NJORD_TEST_PROFILE=$(PROFILE) $(BIN)/pytest -n 2 --timeout 1800 tests/property
 
 # --- the product ------------------------------------------------------------------
 

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# `make test` is bounded to 30 s and always the same; `make integration` and `make campaign` look further.
+# `make test` is bounded to 30 s and always the same. The others draw a new seed each time and print it on failure:
+# `sample` in CI, `deep` in `make campaign`.
+_SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile(
-    "fast",
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    "fast", max_examples=40, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE
 )
-settings.register_profile("deep", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("sample", max_examples=150, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.load_profile(os.environ.get("NJORD_TEST_PROFILE", "fast"))
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -17,6 +17,7 @@ EXIT_USER = 2
 EXIT_STRATEGY = 3
 EXIT_BROKEN = 4
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = "interrupted; nothing half-done was kept"
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def run(arguments: list[str]) -> int:
         message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
         return _complain(f"{message}; next: {path} --help", EXIT_USER)
     except (typer.Abort, KeyboardInterrupt):
-        return _complain("interrupted; nothing half-done was kept", EXIT_INTERRUPTED)
+        return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
     except UserError as error:
         return _complain(str(error), EXIT_USER)
     except NjordError as error:
@@ -54,6 +55,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         return _complain(f"the system refused{where}: {error.strerror or error}", EXIT_USER)
+    if code == EXIT_INTERRUPTED:  # Typer has caught the interrupt and kept its word to itself.
+        return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
     return code if isinstance(code, int) else EXIT_OK
 
 

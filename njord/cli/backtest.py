@@ -7,8 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from njord.adapters.config_loader import load_config, load_instruments
+from njord.adapters.logging import register_secrets, setup_logging
 from njord.backtest.page import write_page
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
@@ -17,6 +19,7 @@ from njord.cli.progress import Progress
 from njord.cli.summary import make_console, print_summary
 from njord.core.config import check_number
 from njord.core.errors import ConfigError
+from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_US
 from njord.storage.bars_options import BarOptions
 
@@ -65,7 +68,8 @@ def run(
 def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool = False) -> Finished:
     """Check, run, and write the run's folder, page included."""
     settings = {key: value for key, value in flags.settings.items() if value is not None}
-    config = load_config(root, settings).config
+    loaded = load_config(root, settings)
+    config = loaded.config
     request = BacktestRequest(
         strategy=strategy,
         data=data,
@@ -76,11 +80,30 @@ def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool
         qty=_number("--qty", flags.qty),
         synthetic=synthetic,
     )
-    prepared = prepare(request, config, load_instruments(root))
+    prepared = prepare(request, config, _known_instruments(root, config.exchange.venue))
+    setup_logging(root / config.logging.dir, config.logging.level)
+    register_secrets(loaded.secrets)
+    log = structlog.get_logger("backtest").bind(run_id=prepared.spec.run_id, strategy=prepared.loaded.name)
+    log.info("backtest started", data=data.name, rows=prepared.rows[1] - prepared.rows[0])
     with prepared.dataset as dataset, Progress("bars") as progress:
         finished = run_backtest(prepared, root / config.paths.reports, progress.show)
         write_page(finished.folder / PAGE, finished.result, dataset, prepared.rows)
+    log.info(
+        "backtest finished",
+        folder=finished.folder.name,
+        order_list_hash=finished.result.order_list_hash,
+        final_equity=finished.result.final_equity,
+        bars_per_s=round(finished.bars_per_s),
+        error=finished.result.error,
+    )
     return finished
+
+
+# By symbol: a bare file says no venue, so the configured venue's rules are taken where several are known.
+def _known_instruments(root: Path, venue: str) -> dict[str, Instrument]:
+    known = load_instruments(root).values()
+    others = {instrument.symbol: instrument for instrument in known if instrument.venue != venue}
+    return others | {instrument.symbol: instrument for instrument in known if instrument.venue == venue}
 
 
 def exit_code(result: BacktestResult) -> int:
