@@ -98,11 +98,17 @@ def _result(result: BacktestResult) -> list[tuple[str, str]]:
         (f"Sharpe ({stats['ratio_basis']})", number(stats["sharpe"])),
         (f"Sortino ({stats['ratio_basis']})", number(stats["sortino"])),
         ("fills", f"{len(result.fills):,}"),
-        ("round trips", f"{trades['n_trades']:,}, {percent(trades['win_rate'])} won"),
+        ("round trips", _trips(trades)),
         ("profit factor", number(trades["profit_factor"])),
         ("time in the market", percent(stats["exposure"])),
         ("open at the end", f"{len(result.open_lots)} lots" if result.open_lots else "nothing"),
     ]
+
+
+def _trips(trades: dict[str, Any]) -> str:
+    if not trades["n_trades"]:
+        return "none closed"
+    return f"{trades['n_trades']:,}, {percent(trades['win_rate'])} won"
 
 
 def _refused(result: BacktestResult) -> list[tuple[str, str]]:
