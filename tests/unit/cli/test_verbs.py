@@ -58,7 +58,7 @@ def test_a_new_strategy_trades_like_its_model_and_is_never_overwritten(
 def test_json_to_stdout_is_one_document_and_nothing_else(
     room: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prices = [1_000 + 10 * (minute % 7) for minute in range(60)]
+    prices = [1_000 + minute % 7 for minute in range(60)]
     rows = "".join(
         f"{1_700_000_000 + 60 * minute},{price},{price + 1},{price - 1},{price},1\n"
         for minute, price in enumerate(prices)
