@@ -18,7 +18,6 @@ from njord.backtest.result import (
 )
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
-from njord.core.types import InstrumentKind
 from njord.core.units import EXACT, ZERO, plain
 from njord.performance.streaming import EquityStatistics
 from njord.performance.summary import summarize, to_json_values
@@ -217,7 +216,7 @@ def _assumptions(spec: SystemSpec, instrument: Instrument, context: dict[str, An
         else "A weight is turned into a quantity once, at the deciding bar's close, leaving room for fee, slippage "
         f"and {SIZING_BUFFER:%}."
     )
-    sentences = [
+    return [
         "An order decided on a bar's close fills at the next bar's open; latency below one bar changes nothing.",
         f"Taker fee {costs['taker_fee_bps']} bp, maker fee {costs['maker_fee_bps']} bp, rounded against us.",
         f"Slippage {costs['slippage_bps']} bp on every order that takes, to the next worse tick.",
@@ -228,11 +227,6 @@ def _assumptions(spec: SystemSpec, instrument: Instrument, context: dict[str, An
         "At the end positions are marked at the last close, not sold; working orders expire.",
         "Ratios use 365 days a year and a risk-free rate of 0.",
     ]
-    if instrument.kind is InstrumentKind.LINEAR:
-        sentences.append(
-            f"{instrument.symbol} trades as a linear contract at 1x, without funding or liquidation."
-        )
-    return sentences
 
 
 def _warnings(dataset: BarDataset) -> list[str]:

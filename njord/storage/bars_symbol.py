@@ -148,6 +148,10 @@ def choose_instrument(
         instrument = msgspec.structs.replace(
             known, **{name: value for name, value in changes.items() if value is not None}
         )
+        said.append(
+            f"Tick {plain(instrument.tick_size)}, lot {plain(instrument.lot_size)} and minimum notional "
+            f"{plain(instrument.min_notional)} are those configured for {known.id}, flags applied."
+        )
     else:
         tick, lot = options.tick, options.lot
         if tick is None:
