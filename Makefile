@@ -61,9 +61,12 @@ campaign: $(READY) ## The property tests with 2,000 examples each and new seeds 
 
 # --- the product ------------------------------------------------------------------
 
-.PHONY: demo bench doctor
+.PHONY: demo docs bench doctor
 demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
 	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
+
+docs: $(READY) ## Write docs/reference/ anew from the code
+	@$(BIN)/python -m scripts.generate_reference
 
 doctor: $(READY) ## Say what is missing on this machine, and the fix
 	@$(BIN)/njord doctor

@@ -111,7 +111,7 @@ def _inspect(name: str, module: ModuleType) -> LoadedStrategy:
         cls=own[0],
         path=path,
         source_hash=hashlib.sha256(source).hexdigest(),
-        warnings=tuple(_impurities(source.decode(errors="replace"), path)),
+        warnings=tuple(_impurities(source.decode(errors="replace"), path.name)),
     )
 
 
@@ -123,7 +123,8 @@ def _where(error: Exception) -> str:
     return f"{place}{type(error).__name__}: {error}"
 
 
-def _impurities(source: str, path: Path) -> list[str]:
+# By file name alone: the warnings join the result, which holds nothing of the machine.
+def _impurities(source: str, name: str) -> list[str]:
     found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -132,14 +133,14 @@ def _impurities(source: str, path: Path) -> list[str]:
             names = [(node.module or "").partition(".")[0]]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _IMPURE_CALLS:
             found.append(
-                f"{path}:{node.lineno} calls {node.func.id}(): its result can differ from run to run"
+                f"{name}:{node.lineno} calls {node.func.id}(): its result can differ from run to run"
             )
             continue
         else:
             continue
         found += [
-            f"{path}:{node.lineno} imports {name}: a strategy that asks the machine can decide differently next time"
-            for name in names
-            if name in _IMPURE_MODULES
+            f"{name}:{node.lineno} imports {module}: a strategy that asks the machine can decide differently next time"
+            for module in names
+            if module in _IMPURE_MODULES
         ]
     return found

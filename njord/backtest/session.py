@@ -43,6 +43,9 @@ from njord.system import HostedSpec, System, SystemSpec
 from njord.venues.fees import FeeModel
 from njord.venues.simulated import SimulatedVenue
 
+SYNTHETIC_BASE = (
+    "SYNTH"  # Files that `njord demo` generates are named after it, and stay synthetic wherever they go.
+)
 Progress = Callable[[int, int], None]  # Rows done, rows in all.
 
 
@@ -262,7 +265,7 @@ def _context(prepared: Prepared) -> dict[str, Any]:
     costs = prepared.config.backtest
     return {
         "version": njord.__version__,
-        "synthetic": prepared.request.synthetic,
+        "synthetic": prepared.request.synthetic or prepared.dataset.instrument.base == SYNTHETIC_BASE,
         "strategy": {
             "id": prepared.loaded.name,
             "params": msgspec.to_builtins(prepared.params),

@@ -101,7 +101,7 @@ def _result(result: BacktestResult) -> list[tuple[str, str]]:
         ("round trips", _trips(trades)),
         ("profit factor", number(trades["profit_factor"])),
         ("time in the market", percent(stats["exposure"])),
-        ("open at the end", f"{len(result.open_lots)} lots" if result.open_lots else "nothing"),
+        ("open at the end", ", ".join(f"{lot.side} {lot.qty}" for lot in result.open_lots) or "nothing"),
     ]
 
 

@@ -8,8 +8,10 @@
             return self.params.window
 
         def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
-            closes = [past.close for past in ctx.history(self.params.window)]
-            return Target(weight=1.0 if bar.close > max(closes[:-1], default=bar.close) else 0.0)
+            highest = max(past.high for past in ctx.history(self.params.window))
+            if not ctx.qty and bar.close >= highest:
+                return Target(weight=1.0, reason="a new high")
+            return None
 
 A callback returns nothing, one proposal, or a list of them: `Target`, `OrderIntent`, `CancelIntent`, `TimerSet`.
 There is one object per instrument, so attributes never mix two symbols.
