@@ -1,19 +1,178 @@
-"""The self-contained HTML report of a backtest: a result and its bars come in, one offline file goes out."""
+"""What does a backtest look like? A result and its bars come in; one HTML file goes out that needs nothing else.
 
+Everything is inline, and the page's own Content-Security-Policy forbids the rest: no request leaves it, and only the
+scripts and styles written here may run, named by their hashes. Text from outside is escaped by Jinja2; numbers for the
+charts stand in a JSON block that no browser executes. The page stays under `PAGE_BYTES_MAX`, however long the run.
+"""
+
+import base64
+import hashlib
+import re
+import shlex
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment
+import msgspec
+import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from njord.backtest import page_figures, page_sections
+from njord.backtest.page_bars import Candles, bucket_candles, candle_width_ns
+from njord.backtest.page_curves import Curves, Line, curves
+from njord.backtest.page_histogram import histogram
+from njord.backtest.page_text import clip, count, duration, when
+from njord.backtest.page_trades import TripTable, mark_candles, trip_table
 from njord.backtest.result import BacktestResult
+from njord.core.instrument import Instrument
+from njord.core.units import NS_PER_S
 from njord.storage.dataset import BarDataset
 
-_TEMPLATE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ r.strategy.id }}</title>
-<h1>{{ r.strategy.id }} on {{ r.instrument.symbol }}{{ " SYNTHETIC" if r.synthetic }}</h1>
-<p>{{ r.error }}</p><ul>{% for line in r.warnings + r.assumptions %}<li>{{ line }}</li>{% endfor %}</ul>
-<p>Capital {{ r.capital }}, final equity {{ r.final_equity }} {{ r.report_asset }}.</p></html>
-"""
+PAGE_BYTES_MAX = 3_000_000
+TRIPS_WITHOUT_SCRIPT = 25
+_STYLES = ("vendor/uplot.css", "report.css")
+_SCRIPTS = ("vendor/lightweight-charts.js", "vendor/uplot.js", "report.js")
+# The price chart adds one style element for its attribution logo; its text is in the library's source.
+_LOGO_STYLE = re.compile(r'innerText="(a#tv-attr-logo[^"]*)"')
+_FLAG = re.compile(r"(--[a-z][a-z-]*)")
 
 
 def write_page(path: Path, result: BacktestResult, dataset: BarDataset, rows: tuple[int, int]) -> None:
-    """Write the page of `result`, whose bars are `rows` of `dataset`, to `path`."""
-    path.write_text(Environment(autoescape=True).from_string(_TEMPLATE).render(r=result), encoding="utf-8")
+    """Write the page of a run.
+
+    Args:
+        path: The file to write. The full equity curve is read from the Parquet file beside it, if that is this run's;
+            otherwise the sample within `result` is drawn, and the page says so.
+        result: What the run says.
+        dataset: The bars it ran on, open.
+        rows: [first, end) of them.
+    """
+    interval_ns = dataset.interval_ns
+    span_ns = int(result.data["end_ns"]) - int(result.data["start_ns"])
+    width_ns = candle_width_ns(interval_ns, span_ns)
+    candles = bucket_candles(dataset.chunks(*rows, size=65_536), width_ns, interval_ns)
+    drawn = curves(result, path.parent)
+    trips = trip_table(result)
+    data = _chart_data(result, dataset.instrument, candles, drawn, trips)
+    context = _context(result, candles, drawn, trips, path.parent)
+    path.write_text(_render(context, data), encoding="utf-8")
+
+
+def _context(
+    result: BacktestResult, candles: Candles, drawn: Curves, trips: TripTable, folder: Path
+) -> dict[str, Any]:
+    trip_returns = [t.return_fraction for t in result.round_trips if t.return_fraction is not None]
+    return {
+        "result": result,
+        "symbol": result.instrument["symbol"],
+        "title": clip(f"{result.strategy['id']} on {result.instrument['symbol']}"),
+        "start": when(result.data["start_ns"]),
+        "end": when(result.data["end_ns"]),
+        "span": duration(result.data["end_ns"] - result.data["start_ns"]),
+        "interval": duration(result.data["interval_ns"]),
+        "candle_width": duration(candles.width_ns),
+        "n_candles": count(candles.ts_ns.size),
+        "is_bucketed": candles.width_ns != result.data["interval_ns"],
+        "ruined": when(result.stats["ruined_ns"]) if result.stats["ruined_ns"] is not None else "",
+        "drawn": drawn,
+        "trips": trips,
+        "figures": page_figures,
+        "sections": page_sections,
+        "trip_histogram": histogram(np.array(trip_returns, dtype=np.float64)),
+        "day_histogram": histogram(drawn.daily_returns),
+        "first_trips": page_sections.first_trips(result, TRIPS_WITHOUT_SCRIPT),
+        "seed": _seed(folder),
+        "replay": f"njord replay {shlex.quote(folder.name)}",
+        "licenses": [(n, _asset(f"vendor/{n}.LICENSE")) for n in ("lightweight-charts", "uplot")],
+    }
+
+
+def _chart_data(
+    result: BacktestResult, instrument: Instrument, candles: Candles, drawn: Curves, trips: TripTable
+) -> dict[str, Any]:
+    marks = mark_candles(result.fills, candles)
+    start_s = int(result.data["start_ns"]) // NS_PER_S
+    return {
+        "start": start_s,
+        "asset": result.report_asset,
+        "symbol": instrument.symbol,
+        "candles": {
+            "width": candles.width_ns // NS_PER_S,
+            "decimals": instrument.tick_scale,
+            "step": float(instrument.tick_size),
+            "t": (candles.ts_ns // NS_PER_S - start_s).tolist(),
+            **candles.columns(instrument),
+        },
+        "marks": {"i": marks.candle, "kind": marks.kind, "n": marks.n},
+        "equity": _line(drawn.equity, start_s, 10),
+        "drawdown": _line(drawn.drawdown, start_s, 7),
+        "trips": trips.columns,
+    }
+
+
+# Times to the millisecond: two extremes of bars shorter than a second must not fall on one point.
+def _line(line: Line, start_s: int, digits: int) -> dict[str, list[float]]:
+    offset_ns = start_s * NS_PER_S
+    seconds = [round((ts_ns - offset_ns) / NS_PER_S, 3) for ts_ns in line.ts_ns]
+    return {
+        "t": [int(second) if second.is_integer() else second for second in seconds],
+        "v": [float(f"{value:.{digits}g}") for value in line.values],
+    }
+
+
+def _render(context: dict[str, Any], data: dict[str, Any]) -> str:
+    styles = [_asset(name) for name in _STYLES]
+    scripts = [_asset(name) for name in _SCRIPTS]
+    logo = _LOGO_STYLE.search(scripts[0])
+    allowed_styles = [*styles, logo.group(1)] if logo else styles
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_asset),
+    )
+    environment.filters["clip"] = clip
+    environment.filters["count"] = count
+    environment.filters["flags"] = _flags
+    return environment.get_template("report.html").render(
+        **context,
+        policy=_policy(allowed_styles, scripts),
+        styles=styles,
+        scripts=scripts,
+        data=_embedded(data),
+    )
+
+
+# A flag within a sentence must not be broken after its hyphens: (text, whether it is a flag) in turn.
+def _flags(sentence: str) -> list[tuple[str, bool]]:
+    parts = _FLAG.split(clip(sentence))
+    return [(part, index % 2 == 1) for index, part in enumerate(parts) if part]
+
+
+def _policy(styles: list[str], scripts: list[str]) -> str:
+    allowed = f"script-src {_hashes(scripts)}; style-src {_hashes(styles)}"
+    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def _hashes(texts: list[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+
+# "<" is the only letter that could end the script element that holds the data.
+def _embedded(data: dict[str, Any]) -> str:
+    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
+
+
+def _asset(name: str) -> str:
+    return files("njord.backtest").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+# The seed belongs to the configuration, which stands in the machine's sidecar and not in the result.
+def _seed(folder: Path) -> int | None:
+    sidecar = folder / "run.json"
+    if not sidecar.is_file():
+        return None
+    seed = msgspec.json.decode(sidecar.read_bytes()).get("config", {}).get("backtest", {}).get("seed")
+    return seed if isinstance(seed, int) else None
