@@ -1,7 +1,8 @@
 """Exposure: what the gate knows when it decides. Positions plus working orders, prices, the day, recent decisions.
 
 The gate reserves an order here at the moment it approves it, so that two intents in one breath can not both use the
-last of a limit. An order whose outcome is unknown is still a working order and still counts.
+last of a limit. An order whose outcome is unknown is still a working order and still counts. All limits are measured
+at the prices known when an intent is decided: what the market does until the fill is not in them.
 """
 
 from collections import deque
@@ -9,11 +10,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from njord.core.account import Account
-from njord.core.contracts import Bar, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
+from njord.core.contracts import Bar, FillEvent, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrders
-from njord.core.types import OrderType, Side
+from njord.core.types import OrderType, Side, TradingState
 from njord.core.units import BPS, EXACT, NS_PER_DAY, NS_PER_MINUTE, ZERO
+from njord.risk.decided import DecidedIds
+from njord.risk.losses import LossWatch
+
+_add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 
 class Exposure:
@@ -30,60 +35,83 @@ class Exposure:
         self.instruments = instruments
         self.account = account
         self.cost_bps = cost_bps
-        self.cost_factor = EXACT.add(Decimal(1), EXACT.multiply(cost_bps, BPS))
+        self.cost_factor = _add(Decimal(1), _multiply(cost_bps, BPS))
         self.working = WorkingOrders()
         self.mark_ticks = [0] * n
         self.mark_ts_ns = [0] * n
         self.interval_ns = [0] * n  # Of the last bar; 0 while only trades were seen.
-        self.kill_switch: KillSwitchState | None = None
-        self.decided: set[str] = set()
+        self.kill_switch: KillSwitchState | None = None  # The strictest of all sources' last readings.
+        self.kill_switch_from_ns = 0
+        self.kill_switch_until_ns = 0  # When the first of those readings becomes too old.
+        self.decided = DecidedIds()
         self.last_loss_ns: dict[int, int] = {}
+        self._readings: dict[str, KillSwitchState] = {}
         self._approved_ns: deque[tuple[int, str]] = deque()
-        self._net_realized: list[Decimal] = [ZERO] * n
+        self._approved_by: dict[str, int] = {}
+        self._losses = LossWatch(n)
         self._day_end_ns = 0
-        self._day_start_equity: Decimal | None = account.equity(self.mark_ticks)
+        self.day_start_equity: Decimal | None = account.equity(self.mark_ticks)
 
     # --- following the engine's messages ---
 
     def observe_bar(self, bar: Bar) -> None:
         """Take over the close as the reference price."""
-        if bar.ts_ns > self._day_end_ns:
-            self._roll_day(bar.ts_ns)
-        index = bar.instrument
-        self.mark_ticks[index] = bar.close
-        self.mark_ts_ns[index] = bar.ts_ns
-        self.interval_ns[index] = bar.ts_ns - bar.ts_open_ns
+        ts_ns = bar.ts_ns
+        if ts_ns > self._day_end_ns:
+            self.advance(ts_ns)
+        index, close = bar.instrument, bar.close
+        # What is no price (only a broken feed could say it) leaves the price unknown, and so refuses.
+        self.mark_ticks[index] = close if close > 0 else 0
+        self.mark_ts_ns[index] = ts_ns
+        self.interval_ns[index] = ts_ns - bar.ts_open_ns
 
     def observe_price(self, instrument: int, ticks: int, ts_ns: int) -> None:
         """Take over a trade's price as the reference price."""
-        if ts_ns > self._day_end_ns:
-            self._roll_day(ts_ns)
-        self.mark_ticks[instrument] = ticks
+        self.advance(ts_ns)
+        self.mark_ticks[instrument] = ticks if ticks > 0 else 0
         self.mark_ts_ns[instrument] = ts_ns
+
+    def observe_fill(self, fill: FillEvent) -> None:
+        """Reduce what remains of the order; the position follows with the ledger's snapshot."""
+        self.advance(fill.ts_ns)
+        self.working.fill(fill)
 
     def observe_position(self, snapshot: PositionSnapshot) -> None:
         """Follow the ledger; remember when a fill closed something at a loss."""
+        self.advance(snapshot.ts_ns)
         self.account.adopt(snapshot)
-        index = snapshot.instrument
-        net = snapshot.realized_pnl
-        if net < self._net_realized[index]:
-            self.last_loss_ns[index] = snapshot.ts_ns
-        self._net_realized[index] = net
+        if self._losses.closed_at_loss(snapshot):
+            self.last_loss_ns[snapshot.instrument] = snapshot.ts_ns
+
+    def observe_kill_switch(self, reading: KillSwitchState) -> None:
+        """Take over one source's reading; while sources differ the strictest counts."""
+        self._readings[reading.source] = reading
+        readings = self._readings.values()
+        self.kill_switch = max(readings, key=_strictness)
+        self.kill_switch_from_ns = max(each.ts_ns for each in readings)
+        self.kill_switch_until_ns = min(each.valid_until_ns for each in readings)
 
     def reserve(self, order: OrderEvent) -> None:
         """Count an order from the moment of its approval."""
         self.working.approve(order)
+        self._forget_approvals(order.ts_ns)
         self._approved_ns.append((order.ts_ns, order.strategy_id))
+        self._approved_by[order.strategy_id] = self._approved_by.get(order.strategy_id, 0) + 1
 
-    # A bar that closes at midnight still belongs to the day before: its close is that day's last price.
-    def _roll_day(self, ts_ns: int) -> None:
-        self._day_start_equity = self.account.equity(self.mark_ticks)
-        self._day_end_ns = -(-ts_ns // NS_PER_DAY) * NS_PER_DAY
+    def advance(self, ts_ns: int) -> None:
+        """Begin the UTC day of `ts_ns`, if it is a new one, with the equity at the last prices before it.
 
-    # --- what rules ask ---
+        What becomes known at exactly midnight tells of the day before: its last bar, that bar's fills, and what was
+        decided on them. After a gap of several days the whole move counts to the day that first shows it.
+        """
+        if ts_ns > self._day_end_ns:
+            self.day_start_equity = self.account.equity(self.mark_ticks)
+            self._day_end_ns = -(-ts_ns // NS_PER_DAY) * NS_PER_DAY
+
+    # --- prices and quantities ---
 
     def reference_ticks(self, intent: OrderIntent) -> int:
-        """Return the price that limits are checked at: the market's, or a buy's own limit if that is higher.
+        """Return the price that limits are checked at: the market's, or the order's own limit if that is higher.
 
         0 while no price is known.
         """
@@ -103,67 +131,140 @@ class Exposure:
 
     def working_qty(self, instrument: int, side: Side) -> Decimal:
         """Return the remaining quantity of all open orders of one side, in base."""
-        return self.instruments[instrument].qty(self.working.side_lots(instrument, side))
+        buys, sells = self._open_qty(instrument)
+        return buys if side is Side.BUY else sells
 
-    def worst_qty(self, instrument: int, extra: Decimal = ZERO, side: Side | None = None) -> Decimal:
-        """Return the largest |position| that open orders, plus `extra` on `side`, could lead to, in base."""
+    def worst_qty(self, instrument: int) -> Decimal:
+        """Return the largest |position| that open orders could lead to, in base."""
         held = self.held_qty(instrument)
-        buys, sells = (self.working_qty(instrument, Side.BUY), self.working_qty(instrument, Side.SELL))
-        if side is Side.BUY:
-            buys = EXACT.add(buys, extra)
-        elif side is Side.SELL:
-            sells = EXACT.add(sells, extra)
-        return max(abs(held), abs(EXACT.add(held, buys)), abs(EXACT.subtract(held, sells)))
+        buys, sells = self._open_qty(instrument)
+        return max(abs(held), abs(_add(held, buys)), abs(_subtract(held, sells)))
+
+    def worst_qty_with(self, intent: OrderIntent) -> Decimal | None:
+        """Return the largest |position| that open orders and this intent could lead to, None if it is no larger."""
+        held = self.held_qty(intent.instrument)
+        buys, sells = self._open_qty(intent.instrument)
+        long, short = abs(_add(held, buys)), abs(_subtract(held, sells))
+        if intent.side is Side.BUY:
+            reached = abs(_add(_add(held, buys), self.intent_qty(intent)))
+        else:
+            reached = abs(_subtract(_subtract(held, sells), self.intent_qty(intent)))
+        return reached if reached > max(abs(held), long, short) else None
+
+    # Remaining quantities of all buys and of all sells.
+    def _open_qty(self, index: int) -> tuple[Decimal, Decimal]:
+        buys = sells = 0
+        for order in self.working:
+            if order.instrument != index:
+                continue
+            if order.side is Side.BUY:
+                buys += order.remaining_lots
+            else:
+                sells += order.remaining_lots
+        if not buys and not sells:
+            return ZERO, ZERO
+        instrument = self.instruments[index]
+        return instrument.qty(buys), instrument.qty(sells)
 
     def intent_qty(self, intent: OrderIntent) -> Decimal:
         """Return the intent's quantity in base."""
         return self.instruments[intent.instrument].qty(intent.qty_lots)
 
-    def reduces(self, intent: OrderIntent) -> bool:
-        """Say whether the order can only shrink the position, even if all open reducing orders fill first."""
-        if not 0 <= intent.instrument < len(self.instruments) or intent.qty_lots <= 0:
-            return False
-        held = self.held_qty(intent.instrument)
+    def growth_qty(self, intent: OrderIntent) -> Decimal:
+        """Return how much of the intent would not close a position, in base.
+
+        Open orders of its side fill first: what they close is no longer there to be closed.
+        """
+        held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
         if not held or (held > 0) is (intent.side is Side.BUY):
+            return qty
+        closable = _subtract(abs(held), self.working_qty(intent.instrument, intent.side))
+        return max(ZERO, _subtract(qty, max(ZERO, closable)))
+
+    def reduces(self, intent: OrderIntent) -> bool:
+        """Say whether the order can only shrink the position, even if all open reducing orders fill first.
+
+        The kill switch asks this of intents that nobody has looked at yet: what is malformed reduces nothing.
+        """
+        index, lots = intent.instrument, intent.qty_lots
+        if type(index) is not int or type(lots) is not int or type(intent.side) is not Side:
             return False
-        pending = self.working_qty(intent.instrument, intent.side)
-        return EXACT.add(pending, self.intent_qty(intent)) <= abs(held)
+        return 0 <= index < len(self.instruments) and lots > 0 and not self.growth_qty(intent)
+
+    # --- money ---
 
     def equity(self) -> Decimal | None:
         """Return the account's worth at the last prices; None while one is missing."""
         return self.account.equity(self.mark_ticks)
 
-    def free_margin(self) -> Decimal | None:
-        """Return what may still be spent, before working orders; None while a price is missing."""
-        return self.account.free_margin(self.mark_ticks)
-
-    def reserved(self) -> Decimal | None:
-        """Return what open orders that grow a position would cost, fee and slippage included."""
-        total = ZERO
-        for order in self.working:
-            instrument = self.instruments[order.instrument]
-            mark = self.mark_ticks[order.instrument]
-            if not mark:
-                return None
-            if order.side is Side.SELL and not self.account.may_short(order.instrument):
-                continue
-            ticks = max(mark, order.limit_price_ticks)
-            total = EXACT.add(total, instrument.notional(ticks, order.remaining_lots))
-        return EXACT.multiply(total, self.cost_factor)
-
     def day_pnl(self) -> Decimal | None:
         """Return equity now minus equity at the UTC day's start: open positions and fees included."""
         equity = self.equity()
-        if equity is None or self._day_start_equity is None:
+        if equity is None or self.day_start_equity is None:
             return None
-        return EXACT.subtract(equity, self._day_start_equity)
+        return _subtract(equity, self.day_start_equity)
+
+    def needed_with(self, intent: OrderIntent) -> Decimal | None:
+        """Return the equity that must stand behind everything if this intent and all open orders filled, in quote.
+
+        Positions count at 1x, orders with fee and slippage. Of the intent's instrument only its own side counts:
+        orders of the other side were decided when they came, and both sides filling leaves less. None while a price
+        is missing.
+        """
+        index = intent.instrument
+        total = self._needed(index, intent.side, intent)
+        for other in range(len(self.instruments)):
+            if total is None or other == index:
+                continue
+            buys, sells = self._needed(other, Side.BUY), self._needed(other, Side.SELL)
+            total = None if buys is None or sells is None else _add(total, max(buys, sells))
+        return total
+
+    # A position, plus what one side's orders would add to it. What they close needs nothing any more; a purchase above
+    # the market pays that premium on the closed part too, a sale above it closes with the cheapest orders.
+    def _needed(self, index: int, side: Side, intent: OrderIntent | None = None) -> Decimal | None:
+        instrument, mark, held = self.instruments[index], self.mark_ticks[index], self.held_qty(index)
+        orders = [
+            (order.remaining_lots, max(mark, order.limit_price_ticks))
+            for order in self.working
+            if order.instrument == index and order.side is side and order.remaining_lots
+        ]
+        if intent is not None:
+            orders.append((intent.qty_lots, max(mark, intent.limit_price_ticks)))
+        if not mark:
+            return None if held or orders else ZERO
+        stands = _multiply(abs(held), instrument.price(mark))
+        if not orders:
+            return stands
+        traded = instrument.notional(sum(lots * ticks for lots, ticks in orders), 1)
+        if not held or (held > 0) is (side is Side.BUY):
+            return _add(stands, _multiply(traded, self.cost_factor))
+        if instrument.qty(sum(lots for lots, _ in orders)) <= abs(held):
+            return stands
+        closed_at = mark if side is Side.BUY else min(ticks for _, ticks in orders)
+        closed = _multiply(abs(held), instrument.price(closed_at))
+        return _subtract(_multiply(traded, self.cost_factor), closed)
+
+    # --- pace ---
 
     def orders_in_last_minute(self, now_ns: int, strategy_id: str | None = None) -> int:
         """Return how many orders were approved within the last 60 s, for all or for one strategy."""
-        horizon = now_ns - NS_PER_MINUTE
-        approved = self._approved_ns
-        while approved and approved[0][0] <= horizon:
-            approved.popleft()
+        self._forget_approvals(now_ns)
         if strategy_id is None:
-            return len(approved)
-        return sum(1 for _, owner in approved if owner == strategy_id)
+            return len(self._approved_ns)
+        return self._approved_by.get(strategy_id, 0)
+
+    # An approval exactly 60 s ago is forgotten: no window [t, t + 60 s) ever holds more than the limit.
+    def _forget_approvals(self, now_ns: int) -> None:
+        horizon, approved, approved_by = now_ns - NS_PER_MINUTE, self._approved_ns, self._approved_by
+        while approved and approved[0][0] <= horizon:
+            _, owner = approved.popleft()
+            approved_by[owner] -= 1
+            if not approved_by[owner]:
+                del approved_by[owner]
+
+
+def _strictness(reading: KillSwitchState) -> int:
+    if reading.state is TradingState.ACTIVE:
+        return 0
+    return 1 if reading.state is TradingState.REDUCE_ONLY else 2

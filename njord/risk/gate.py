@@ -27,9 +27,11 @@ from njord.core.types import RefusalReason
 from njord.core.units import NS_PER_S
 from njord.risk.exposure import Exposure
 from njord.risk.rules import RiskRule
-from njord.risk.rules.base import Refusal
+from njord.risk.rules.base import Refusal, refuse
+from njord.risk.rules.well_formed import is_text
 
 APPROVAL_TTL_NS = 10 * NS_PER_S
+UNKNOWN_INSTRUMENT = -1
 
 
 class RiskGate:
@@ -53,19 +55,16 @@ class RiskGate:
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
         return {
-            KillSwitchState: self._on_kill_switch,
+            KillSwitchState: self.exposure.observe_kill_switch,
             ConfigChanged: self._on_config,
             Bar: self.exposure.observe_bar,
             TradeEvent: self._on_trade,
             OrderIntent: self._on_intent,
             CancelIntent: self._on_cancel,
             OrderUpdate: self._on_update,
-            FillEvent: self._on_fill,
+            FillEvent: self.exposure.observe_fill,
             PositionSnapshot: self.exposure.observe_position,
         }
-
-    def _on_kill_switch(self, reading: KillSwitchState) -> None:
-        self.exposure.kill_switch = reading
 
     def _on_config(self, change: ConfigChanged) -> None:
         self._limits_version = change.limits_version
@@ -76,13 +75,12 @@ class RiskGate:
     def _on_update(self, update: OrderUpdate) -> None:
         self.exposure.working.update(update)
 
-    def _on_fill(self, fill: FillEvent) -> None:
-        self.exposure.working.fill(fill)
-
     def _on_intent(self, intent: OrderIntent) -> Sequence[Message]:
         self._decision_seq += 1
+        if type(intent.ts_ns) is int:
+            self.exposure.advance(intent.ts_ns)
         rule, refusal = self._first_refusal(intent)
-        self.exposure.decided.add(intent.intent_id)
+        self._remember(intent.intent_id)
         decision = self._decision(intent, rule, refusal)
         if refusal is not None:
             return [decision]
@@ -116,19 +114,24 @@ class RiskGate:
                 return rule.name, refusal
         return "", None
 
+    def _remember(self, intent_id: object) -> None:
+        if isinstance(intent_id, str):
+            self.exposure.decided.add(intent_id)
+
+    # A refused intent may hold anything; its decision must be one that can be written and read again.
     def _decision(
         self, intent: OrderIntent | CancelIntent, rule: str, refusal: Refusal | None
     ) -> RiskDecision:
         order = intent if isinstance(intent, OrderIntent) else None
         return RiskDecision(
-            ts_ns=intent.ts_ns,
-            instrument=intent.instrument,
-            account_id=intent.account_id,
-            strategy_id=intent.strategy_id,
-            intent_id=intent.intent_id,
-            parent_id=order.parent_id if order else "",
-            execution_id=order.execution_id if order else "",
-            slice_id=order.slice_id if order else "",
+            ts_ns=intent.ts_ns if type(intent.ts_ns) is int else 0,
+            instrument=intent.instrument if self._is_index(intent.instrument) else UNKNOWN_INSTRUMENT,
+            account_id=_text(intent.account_id),
+            strategy_id=_text(intent.strategy_id),
+            intent_id=_text(intent.intent_id),
+            parent_id=_text(order.parent_id) if order else "",
+            execution_id=_text(order.execution_id) if order else "",
+            slice_id=_text(order.slice_id) if order else "",
             allowed=refusal is None,
             reason=refusal.reason if refusal else None,
             rule=rule,
@@ -139,9 +142,11 @@ class RiskGate:
     # A cancel never adds risk: it passes whatever the kill switch says, and is recorded like everything else.
     def _on_cancel(self, intent: CancelIntent) -> Sequence[Message]:
         self._decision_seq += 1
-        order = self.exposure.working.get(intent.client_order_id)
+        self._remember(intent.intent_id)
+        wanted = intent.client_order_id
+        order = self.exposure.working.get(wanted) if is_text(wanted) else None
         if order is None or order.strategy_id != intent.strategy_id:
-            unknown = Refusal(RefusalReason.ORDER_NOT_FOUND, (("client_order_id", intent.client_order_id),))
+            unknown = refuse(RefusalReason.ORDER_NOT_FOUND, client_order_id=_text(wanted))
             return [self._decision(intent, "cancel", unknown)]
         return [
             self._decision(intent, "", None),
@@ -155,3 +160,10 @@ class RiskGate:
                 decision_seq=self._decision_seq,
             ),
         ]
+
+    def _is_index(self, value: object) -> bool:
+        return type(value) is int and 0 <= value < len(self.exposure.instruments)
+
+
+def _text(value: object) -> str:
+    return str(value) if is_text(value) else f"({type(value).__name__})"

@@ -11,9 +11,10 @@ from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class Affordable(RiskRule):
-    """Refuse a purchase beyond the free cash, and on spot a sale beyond the holding.
+    """Refuse a purchase beyond the free cash, on spot a sale beyond the holding, on a contract what equity can not back.
 
     What open orders would cost is not free; what they would sell is not held. Fee and slippage are part of the cost.
+    An order that flips a position needs backing for what lies beyond flat only.
     """
 
     name: ClassVar[str] = "affordable"
@@ -39,11 +40,15 @@ class Affordable(RiskRule):
                 held=exposure.held_qty(index),
                 in_open_orders=exposure.working_qty(index, Side.SELL),
             )
-        notional, free, reserved = exposure.notional_of(intent), exposure.free_margin(), exposure.reserved()
-        if notional is None or free is None or reserved is None:
+        notional, equity, needed = (
+            exposure.notional_of(intent),
+            exposure.equity(),
+            exposure.needed_with(intent),
+        )
+        if notional is None or equity is None or needed is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        factor = EXACT.add(exposure.cost_factor, EXACT.multiply(self.params.buffer_bps, BPS))
-        cost = EXACT.multiply(notional, factor)
-        if EXACT.add(cost, reserved) > free:
-            return refuse(RefusalReason.CASH_INSUFFICIENT, cost=cost, free=free, reserved=reserved)
+        buffer = EXACT.multiply(notional, EXACT.multiply(self.params.buffer_bps, BPS))
+        needed = EXACT.add(needed, buffer)
+        if needed > equity:
+            return refuse(RefusalReason.CASH_INSUFFICIENT, notional=notional, needed=needed, equity=equity)
         return None

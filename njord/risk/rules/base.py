@@ -12,7 +12,7 @@ import msgspec
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
-from njord.core.units import EXACT, plain
+from njord.core.units import EXACT, ZERO, plain
 from njord.risk.exposure import Exposure
 
 
@@ -46,8 +46,8 @@ class RiskRule(ABC):
 class CapParams(RuleParams, frozen=True):
     """A cap in money, a cap as a fraction of equity, or both; 0 = that one is off. The lower one counts."""
 
-    cap_notional: Decimal = Decimal(0)
-    cap_equity_fraction: Decimal = Decimal(0)
+    cap_notional: Decimal = ZERO
+    cap_equity_fraction: Decimal = ZERO
 
     def __post_init__(self) -> None:
         for name in ("cap_notional", "cap_equity_fraction"):
@@ -62,12 +62,15 @@ class CapParams(RuleParams, frozen=True):
 
     def cap(self, exposure: Exposure) -> Decimal | None:
         """Return the cap in the report asset that counts now; None if it can not be known."""
+        return self.lower(exposure.equity() if self.cap_equity_fraction else None)
+
+    def lower(self, equity: Decimal | None) -> Decimal | None:
+        """Return the lower of the caps that are set; equity below zero counts as zero, unknown equity as no answer."""
         if not self.cap_equity_fraction:
             return self.cap_notional
-        equity = exposure.equity()
         if equity is None:
             return None
-        of_equity = max(Decimal(0), EXACT.multiply(equity, self.cap_equity_fraction))
+        of_equity = max(ZERO, EXACT.multiply(equity, self.cap_equity_fraction))
         return min(of_equity, self.cap_notional) if self.cap_notional else of_equity
 
 

@@ -10,7 +10,7 @@ from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class CoolDown(RiskRule):
-    """Refuse what adds risk in an instrument for a while after a fill there closed at a loss."""
+    """Refuse what adds risk in an instrument for a while after a fill there closed at a loss, net of fees."""
 
     name: ClassVar[str] = "cool_down"
 

@@ -1,5 +1,6 @@
 """When the UTC day has lost enough, only orders that shrink positions pass."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
@@ -14,7 +15,11 @@ class DailyLoss(RiskRule):
     name: ClassVar[str] = "daily_loss"
 
     class Params(CapParams, frozen=True):
-        """Caps in the report asset and as a fraction of equity."""
+        """Caps in the report asset and as a fraction of the equity that the UTC day began with."""
+
+        def cap(self, exposure: Exposure) -> Decimal | None:
+            """Return the cap in the report asset: fixed for the day; None if it can not be known."""
+            return self.lower(exposure.day_start_equity)
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the loss has reached the cap, or can not be known."""

@@ -9,20 +9,23 @@ from njord.risk.rules.base import Refusal, RiskRule, refuse
 
 
 class KillSwitch(RiskRule):
-    """Refuse everything while HALTED, what does not shrink the position while REDUCE_ONLY; unknown = HALTED."""
+    """Refuse everything while HALTED, what does not shrink the position while REDUCE_ONLY; unknown = HALTED.
+
+    Of several sources the strictest counts, and all must be fresh. A reading from the future is a clock that jumped:
+    unknown.
+    """
 
     name: ClassVar[str] = "kill_switch"
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
-        """Return a refusal unless a fresh reading allows the intent."""
-        reading = exposure.kill_switch
+        """Return a refusal unless fresh readings allow the intent."""
+        reading, now_ns = exposure.kill_switch, intent.ts_ns
         if reading is None:
             return refuse(RefusalReason.KILL_SWITCH_UNKNOWN, reading="none")
-        if intent.ts_ns > reading.valid_until_ns:
+        known_from_ns, known_until_ns = exposure.kill_switch_from_ns, exposure.kill_switch_until_ns
+        if type(now_ns) is not int or not known_from_ns <= now_ns <= known_until_ns:
             return refuse(
-                RefusalReason.KILL_SWITCH_UNKNOWN,
-                source=reading.source,
-                valid_until_ns=reading.valid_until_ns,
+                RefusalReason.KILL_SWITCH_UNKNOWN, read_ns=known_from_ns, valid_until_ns=known_until_ns
             )
         if reading.state is TradingState.ACTIVE:
             return None

@@ -21,13 +21,13 @@ class MaxGross(RiskRule):
         """Return a refusal if this instrument's worst case grows and the sum is beyond the cap."""
         if self.params.is_off:
             return None
+        index = intent.instrument
+        after = exposure.worst_qty_with(intent)
+        if after is None:
+            return None  # Before anything that may be unknown: what can not grow must never be locked in.
         cap = self.params.cap(exposure)
         if cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        index = intent.instrument
-        after = exposure.worst_qty(index, exposure.intent_qty(intent), intent.side)
-        if after <= exposure.worst_qty(index):
-            return None
         total = ZERO
         for other, instrument in enumerate(exposure.instruments):
             qty = after if other == index else exposure.worst_qty(other)

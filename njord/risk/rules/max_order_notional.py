@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
+from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
 
@@ -11,7 +12,8 @@ from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
 class MaxOrderNotional(RiskRule):
     """Refuse an order whose worth, at the market or at its own limit if that is higher, exceeds the cap.
 
-    An order that only shrinks a position passes: a cap must never lock anyone into a position.
+    What closes a position is not counted: a cap must never lock anyone into a position. Of an order that flips one,
+    the part beyond flat counts.
     """
 
     name: ClassVar[str] = "max_order_notional"
@@ -21,11 +23,13 @@ class MaxOrderNotional(RiskRule):
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the order is too large, or its worth is not known."""
-        if self.params.is_off or exposure.reduces(intent):
+        qty = exposure.growth_qty(intent)
+        if self.params.is_off or not qty:
             return None
-        notional, cap = exposure.notional_of(intent), self.params.cap(exposure)
-        if notional is None or cap is None:
+        ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
+        if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
+        notional = EXACT.multiply(qty, exposure.instruments[intent.instrument].price(ticks))
         if notional > cap:
             return refuse(RefusalReason.NOTIONAL_EXCEEDS_CAP, notional=notional, cap=cap)
         return None

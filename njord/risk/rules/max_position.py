@@ -21,13 +21,13 @@ class MaxPosition(RiskRule):
         """Return a refusal if the worst case is larger than before and beyond the cap."""
         if self.params.is_off:
             return None
+        index = intent.instrument
+        after = exposure.worst_qty_with(intent)
+        if after is None:
+            return None  # Before anything that may be unknown: what can not grow must never be locked in.
         ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
         if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        index = intent.instrument
-        after = exposure.worst_qty(index, exposure.intent_qty(intent), intent.side)
-        if after <= exposure.worst_qty(index):
-            return None
         worth = EXACT.multiply(after, exposure.instruments[index].price(ticks))
         if worth > cap:
             return refuse(RefusalReason.POSITION_EXCEEDS_CAP, position_notional=worth, cap=cap)

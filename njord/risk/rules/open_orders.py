@@ -9,7 +9,7 @@ from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class OpenOrders(RiskRule):
-    """Refuse an order while `cap` orders are working."""
+    """Refuse an order while `cap` orders are working, one that shrinks a position too: a cancel makes room."""
 
     name: ClassVar[str] = "open_orders"
 

@@ -9,7 +9,10 @@ from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class OrderRate(RiskRule):
-    """Refuse an order once the last 60 s have seen the allowed number."""
+    """Refuse an order once the last 60 s have seen the allowed number of approvals, whatever it would do.
+
+    A flood of exits is a flood too, and the venue counts it as one.
+    """
 
     name: ClassVar[str] = "order_rate"
 
