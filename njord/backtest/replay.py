@@ -103,14 +103,15 @@ def replay_run(folder: Path, progress: Progress = lambda done, total: None) -> V
     Raises:
         UserError: Strategy, configuration or dataset of the run are missing or changed; they are named.
         JournalCorrupt: The journal does not prove its own integrity.
+        JournalError: The journal was cut off: a tail is torn, or its end mark is missing.
     """
     facts = _read_run(folder)
-    tape = _Tape(read_blocks(folder / "journal"))
+    tape = _Tape(read_blocks(folder / "journal", must_be_complete=True))
     first = tape.peek()
     started = decode(first.message) if first is not None and first.message is not None else None
     if not isinstance(started, RunStarted):
         raise JournalError(f"the journal in {folder} does not begin with RunStarted")
-    notes = _notes(started)
+    notes = _notes(facts, started)
     with _open_dataset(facts) as dataset:
         system = System(_spec(facts, started), tape)
         try:
@@ -236,10 +237,14 @@ def _spec(facts: _RunFile, started: RunStarted) -> SystemSpec:
     )
 
 
-def _notes(started: RunStarted) -> tuple[str, ...]:
+def _notes(facts: _RunFile, started: RunStarted) -> tuple[str, ...]:
+    changed = []
     if started.code_hash != package_hash():
-        return ("njord's code has changed since this run; a difference may be meant",)
-    return ()
+        changed.append("njord's code")
+    loaded = load_strategy(facts.strategy)
+    if any(described.source_hash != loaded.source_hash for described in started.strategies):
+        changed.append(f"the strategy {loaded.path.name}")
+    return tuple(f"{what} has changed since this run; a difference may be meant" for what in changed)
 
 
 def _shown(message: bytes) -> str:

@@ -1,5 +1,6 @@
 """The few file operations that durability rests on, so that tests can hand in a disk that fails."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,9 @@ class Disk(Protocol):
     def open_append(self, path: Path) -> DiskFile:
         """Open `path` for appending, creating it."""
 
+    def sync_folder(self, path: Path) -> None:
+        """Return once the names of the files in `path` survive a power cut: syncing a file does not keep its name."""
+
 
 class OsFile:
     """A real file."""
@@ -38,7 +42,10 @@ class OsFile:
         """Append all of `data`; the system may take it in pieces."""
         view = memoryview(data)
         while view:
-            view = view[os.write(self._fd, view) :]
+            n_taken = os.write(self._fd, view)
+            if not n_taken:
+                raise OSError(errno.EIO, "the device takes no more bytes and gives no reason")
+            view = view[n_taken:]
 
     def sync(self) -> None:
         """Flush to the device. A failed fsync is never retried: what was dirty may be gone."""
@@ -59,3 +66,11 @@ class OsDisk:
     def open_append(self, path: Path) -> DiskFile:
         """Open `path` for appending, creating it."""
         return OsFile(path)
+
+    def sync_folder(self, path: Path) -> None:
+        """Flush the folder's entries to the device."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

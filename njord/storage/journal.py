@@ -3,10 +3,12 @@
 A line is `{"seq":N,"message":{…}}`. A block of lines is closed by `{"block":{"first":…,"last":…,"hash":…}}`, whose
 hash covers the hash before it, the range, and every byte of the block: no line can be changed, dropped, inserted or
 moved unseen. Market data that lies in a hashed dataset is not repeated: a `Ref` names the rows, they count in the
-sequence, and a number without a line is the next referenced row.
+sequence, and a number without a line is the next referenced row. `close` adds an end mark, so that a journal whose
+last blocks were taken away is not mistaken for a whole one.
 
-The writer only appends. What a crash left behind after the last closed block is a torn tail: it is moved aside,
-never guessed at. A disk that refuses a write halts the journal with a named reason; closed blocks stay whole.
+The writer only appends. What a crash left behind after the last closed block is a torn tail: it is moved aside, and
+a seam in the chain says so. A disk that refuses a write halts the journal with a named reason; closed blocks stay
+whole.
 """
 
 import errno
@@ -18,25 +20,29 @@ from njord.core.codec import encode
 from njord.core.contracts import Bar, BookEvent, Message, Ref, TickerEvent, TradeEvent
 from njord.core.errors import JournalError, JournalHalted
 from njord.storage.disk import Disk, DiskFile, OsDisk
-from njord.storage.journal_reader import GENESIS, block_hash, list_segments, scan, segment_name
+from njord.storage.journal_reader import (
+    GENESIS,
+    JournalState,
+    Seam,
+    block_hash,
+    block_line,
+    list_segments,
+    scan,
+    segment_line,
+    segment_name,
+)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
-_REFERENCED: frozenset[type[Message]] = frozenset({Bar, TradeEvent, BookEvent, TickerEvent})
+_END_MARK = b'{"end":true}\n'
+_INTERRUPTED = "INTERRUPTED: a write was cut short, what follows can not be trusted"
+_CLOSED = "CLOSED: the journal was closed"
 _HALTS = {
     errno.ENOSPC: "DISK_FULL: no space left for the journal",
     errno.EDQUOT: "DISK_FULL: the disk quota is used up",
     errno.EFBIG: "DISK_FULL: the file may not grow further",
     errno.EIO: "DISK_BROKEN: the device failed a write",
 }
-
-
-class Seam(msgspec.Struct, frozen=True):
-    """Where a torn tail was cut off before writing went on."""
-
-    segment: str
-    offset: int
-    n_bytes: int
 
 
 class JournalWriter:
@@ -49,13 +55,13 @@ class JournalWriter:
 
     Raises:
         JournalError: The directory holds a journal already; `resume` continues one.
+        JournalHalted: The disk refused.
     """
 
     def __init__(self, directory: Path, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        self._prepare(directory, disk, segment_bytes)
         if list_segments(directory):
             raise JournalError(f"{directory} holds a journal already; resume it, or choose an empty folder")
-        self._prepare(directory, disk, segment_bytes)
         self._open_segment()
 
     @classmethod
@@ -69,27 +75,17 @@ class JournalWriter:
 
         Raises:
             JournalCorrupt: A closed block does not match its hash.
+            JournalHalted: The disk refused; nothing was cut off that was not kept aside before.
         """
         state = scan(directory)
         writer = cls.__new__(cls)
         writer._prepare(directory, disk, segment_bytes)
         writer._seq, writer._block_first, writer._hash = state.last_seq, state.last_seq + 1, state.head
-        writer._referenced = state.rows_outstanding
-        writer._segment = state.n_segments
+        writer._referenced, writer._referenced_instrument = state.rows_outstanding, state.rows_instrument
         if state.n_segments == 0:
             writer._open_segment()
             return writer, None
-        path = directory / segment_name(state.n_segments)
-        writer._file = writer._disk.open_append(path)
-        writer._size = state.tail_offset
-        if state.torn_bytes == 0:
-            return writer, None
-        torn = path.read_bytes()[state.tail_offset :]
-        (directory / f"torn-{path.stem}-{state.tail_offset}.bin").write_bytes(torn)
-        writer._file.truncate(state.tail_offset)
-        seam = Seam(path.name, state.tail_offset, len(torn))
-        writer._lines.append(b'{"seam":%b}\n' % msgspec.json.encode(seam))
-        return writer, seam
+        return writer, writer._reopen(state)
 
     def _prepare(self, directory: Path, disk: Disk | None, segment_bytes: int) -> None:
         self._directory = directory
@@ -101,10 +97,16 @@ class JournalWriter:
         self._block_first = 1
         self._hash = GENESIS
         self._referenced = 0
+        self._referenced_instrument = 0
         self._buffered = 0
         self._lines: list[bytes] = []
         self._file: DiskFile | None = None
+        self._is_named = False  # Whether the segment's name would survive a power cut.
         self._halt = ""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(error) from None
 
     @property
     def n_messages(self) -> int:
@@ -120,18 +122,25 @@ class JournalWriter:
         """Record `message` as the next one; it reaches the disk with its block.
 
         Raises:
-            JournalHalted: The disk refused an earlier write.
+            JournalHalted: The disk refused an earlier write, or the journal was closed.
         """
         if self._halt:
             raise JournalHalted(self._halt)
-        self._seq += 1
-        if self._referenced and type(message) in _REFERENCED:
+        if (
+            self._referenced
+            and isinstance(message, (Bar, TradeEvent, BookEvent, TickerEvent))
+            and message.instrument == self._referenced_instrument
+        ):
+            self._seq += 1
             self._referenced -= 1
             return
+        # A message that can not be encoded raises here, and takes no number.
+        line = b'{"seq":%d,"message":%b}\n' % (self._seq + 1, encode(message))
+        self._seq += 1
+        self._lines.append(line)
         if type(message) is Ref:
             self._referenced += message.last_row - message.first_row + 1
-        line = b'{"seq":%d,"message":%b}\n' % (self._seq, encode(message))
-        self._lines.append(line)
+            self._referenced_instrument = message.instrument
         self._buffered += len(line)
         if self._buffered > BLOCK_BYTES:
             self.commit()
@@ -144,22 +153,20 @@ class JournalWriter:
         """
         if self._halt:
             raise JournalHalted(self._halt)
-        if self._seq < self._block_first:
+        if self._seq < self._block_first and not self._lines:
             return
+        # Halted until all of it has happened: an interrupt in between must not let the block be written twice.
+        self._halt = _INTERRUPTED
         lines = b"".join(self._lines)
         digest = block_hash(self._hash, self._block_first, self._seq, lines)
-        closing = b'{"block":{"first":%d,"last":%d,"hash":"%b"}}\n' % (
-            self._block_first,
-            self._seq,
-            digest.encode(),
-        )
         if self._size >= self._segment_bytes:
             self._roll()
-        self._write(lines + closing)
+        self._write(lines + block_line(self._block_first, self._seq, digest))
         self._hash = digest
         self._block_first = self._seq + 1
         self._lines.clear()
         self._buffered = 0
+        self._halt = ""
 
     def sync(self) -> None:
         """Close the block and return once it survives a power cut. Call it before anything is sent."""
@@ -167,27 +174,90 @@ class JournalWriter:
         self._sync_file()
 
     def close(self) -> None:
-        """Close the last block and the file; a halted journal is closed as it is."""
-        if self._file is None:
+        """Write the end mark, close the last block and the file; a halted journal is closed as it is."""
+        file = self._file
+        if file is None:
             return
         try:
             if not self._halt:
+                self._lines.append(_END_MARK)
                 self.sync()
         finally:
-            self._file.close()
             self._file = None
+            self._shut(file)
+
+    def _shut(self, file: DiskFile) -> None:
+        was_halted = bool(self._halt)
+        self._halt = self._halt or _CLOSED
+        try:
+            file.close()
+        except OSError as error:
+            if not was_halted:
+                raise self._refused(error) from None
+
+    # --- segments ---
 
     def _roll(self) -> None:
         self._sync_file()
-        self._open_file().close()
+        try:
+            self._open_file().close()
+        except OSError as error:
+            raise self._refused(error) from None
         self._open_segment()
 
     def _open_segment(self) -> None:
         self._segment += 1
-        path = self._directory / segment_name(self._segment)
-        self._file = self._disk.open_append(path)
+        self._open(segment_name(self._segment))
         self._size = 0
-        self._write(b'{"segment":{"number":%d,"previous":"%b"}}\n' % (self._segment, self._hash.encode()))
+        self._write(segment_line(self._segment, self._hash))
+
+    def _open(self, name: str) -> None:
+        self._file = None
+        try:
+            self._file = self._disk.open_append(self._directory / name)
+        except OSError as error:
+            raise self._refused(error) from None
+        self._is_named = False
+
+    # Continues the last segment; what is torn off is durable in a file of its own before it is cut.
+    def _reopen(self, state: JournalState) -> Seam | None:
+        self._segment, self._size = state.n_segments, state.tail_offset
+        name = segment_name(state.n_segments)
+        seam = None
+        if state.torn_bytes:
+            seam = Seam(name, state.tail_offset, state.torn_bytes)
+            self._keep_aside((self._directory / name).read_bytes()[state.tail_offset :], seam)
+        self._open(name)
+        if seam is not None:
+            try:
+                self._open_file().truncate(state.tail_offset)
+            except OSError as error:
+                raise self._refused(error) from None
+        if not state.tail_offset:
+            self._write(segment_line(self._segment, self._hash))
+        if seam is not None:
+            self._lines.append(b'{"seam":%b}\n' % msgspec.json.encode(seam))
+            self.sync()
+        return seam
+
+    def _keep_aside(self, torn: bytes, seam: Seam) -> None:
+        stem = f"torn-{seam.segment.partition('.')[0]}-{seam.offset}"
+        path, again = self._directory / f"{stem}.bin", 1
+        while path.exists():
+            again += 1
+            path = self._directory / f"{stem}-{again}.bin"
+        try:
+            file = self._disk.open_append(path)
+            try:
+                file.write(torn)
+                file.sync()
+            finally:
+                file.close()
+            self._disk.sync_folder(self._directory)
+        except OSError as error:
+            raise self._refused(error) from None
+
+    # --- the disk ---
 
     def _open_file(self) -> DiskFile:
         if self._file is None:
@@ -198,24 +268,36 @@ class JournalWriter:
         file = self._open_file()
         try:
             file.write(data)
-        except OSError as error:
-            self._halt = _reason(error)
+        except BaseException as error:
+            self._halt = _reason(error) if isinstance(error, OSError) else _INTERRUPTED
             # Half a block may have reached the file: cut it off, so that what is on disk ends with a closed block.
             try:
                 file.truncate(self._size)
             except OSError as second:
                 self._halt += f"; cutting off the half-written block failed too ({second.strerror})"
-            raise JournalHalted(self._halt) from None
+            if isinstance(error, OSError):
+                raise JournalHalted(self._halt) from None
+            raise
         self._size += len(data)
 
     # A failed fsync is final: what it should have kept may be gone, and asking again can lie.
     def _sync_file(self) -> None:
         try:
             self._open_file().sync()
+            if not self._is_named:
+                self._disk.sync_folder(self._directory)
+                self._disk.sync_folder(self._directory.parent)
+                self._is_named = True
         except OSError as error:
-            self._halt = _reason(error)
-            raise JournalHalted(self._halt) from None
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> JournalHalted:
+        self._halt = _reason(error)
+        return JournalHalted(self._halt)
 
 
 def _reason(error: OSError) -> str:
     return _HALTS.get(error.errno or 0, f"DISK_ERROR: {error.strerror or error}")
+
+
+__all__ = ["JournalWriter", "Seam"]

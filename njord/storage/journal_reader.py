@@ -1,4 +1,9 @@
-"""Reading a journal: every block verified before a line of it is believed."""
+"""Reading a journal: every block verified before a line of it is believed.
+
+In comes a folder of segments, out come blocks and where the journal ends. Every byte is accounted for: lines by the
+chained hash of their block, the lines that close blocks and open segments by being exactly what the writer writes.
+What a crash cut off is a prefix of a block: whole lines, then part of one. Anything else is damage.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,6 +16,14 @@ from njord.core.errors import JournalCorrupt, JournalError
 GENESIS = hashlib.sha256(b"njord journal 1").hexdigest()
 
 
+class Seam(msgspec.Struct, frozen=True):
+    """Where a torn tail was cut off before writing went on."""
+
+    segment: str
+    offset: int
+    n_bytes: int
+
+
 class Line(msgspec.Struct, frozen=True, gc=False):
     """One message as it was written."""
 
@@ -19,7 +32,10 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One closed and verified block; a number from `first` to `last` without a line is a referenced row."""
+    """One closed and verified block; a number from `first` to `last` without a line is a referenced row.
+
+    A block of notes alone (a seam, the end mark) holds no message: its `last` is `first` - 1.
+    """
 
     first: int
     last: int
@@ -36,34 +52,47 @@ class JournalState(msgspec.Struct, kw_only=True):
     tail_offset: int = 0  # In the last segment: the end of the last closed block.
     torn_bytes: int = 0  # After it.
     rows_outstanding: int = 0  # Referenced rows that did not happen yet.
+    rows_instrument: int = 0  # Of the last Ref.
+    has_end_mark: bool = False  # The last block says that its writer closed the journal.
+    seams: list[Seam] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the journal was closed in order and nothing was cut off since."""
+        return self.has_end_mark and not self.torn_bytes
 
 
-class _Body(msgspec.Struct):
+class _Closing(msgspec.Struct, forbid_unknown_fields=True):
     first: int
     last: int
     hash: str
-
-
-class _Segment(msgspec.Struct):
-    number: int
-    previous: str
 
 
 _NONE = msgspec.Raw(b"")  # Raw takes no part in unions: empty stands for absent.
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
-    seq: int | None = None
+    seq: int = 0
     message: msgspec.Raw = _NONE
-    block: _Body | None = None
-    segment: _Segment | None = None
-    seam: msgspec.Raw = _NONE
+    block: _Closing | None = None
+    seam: Seam | None = None
+    end: bool = False
 
 
 class _Head(msgspec.Struct):
     kind: str
+    instrument: int = 0
     first_row: int = 0
     last_row: int = 0
+
+
+class _Gathered(msgspec.Struct):
+    """What a block holds so far."""
+
+    raw: list[bytes] = []
+    lines: list[Line] = []
+    seams: list[Seam] = []
+    has_end_mark: bool = False
 
 
 _decode = msgspec.json.Decoder(_Record).decode
@@ -97,23 +126,45 @@ def block_hash(previous: str, first: int, last: int, lines: bytes) -> str:
     return digest.hexdigest()
 
 
-def read_blocks(directory: Path) -> Iterator[Block]:
+def segment_line(number: int, previous: str) -> bytes:
+    """Return the line that opens a segment: its number, and the hash of the last block before it."""
+    return b'{"segment":{"number":%d,"previous":"%b"}}\n' % (number, previous.encode())
+
+
+def block_line(first: int, last: int, digest: str) -> bytes:
+    """Return the line that closes a block."""
+    return b'{"block":{"first":%d,"last":%d,"hash":"%b"}}\n' % (first, last, digest.encode())
+
+
+def read_blocks(directory: Path, *, must_be_complete: bool = False) -> Iterator[Block]:
     """Yield every closed block of the journal in `directory`, verified; a torn tail is left out.
 
+    Args:
+        directory: Holds the segments.
+        must_be_complete: Raise after the last block if the journal was not closed in order.
+
     Raises:
-        JournalError: There is no journal.
+        JournalError: There is no journal, or it is not complete and must be.
         JournalCorrupt: A closed block does not match its hash, or something is missing; segment and byte are named.
     """
     if not list_segments(directory):
         raise JournalError(f"there is no journal in {directory}")
-    yield from _walk(directory, JournalState())
+    state = JournalState()
+    yield from _walk(directory, state)
+    if must_be_complete and not state.is_complete:
+        found = (
+            f"{state.torn_bytes} bytes of a torn tail follow"
+            if state.torn_bytes
+            else "its end mark is missing"
+        )
+        raise JournalError(f"the journal in {directory} is cut off after message {state.last_seq}: {found}")
 
 
 def scan(directory: Path) -> JournalState:
     """Verify the whole journal and return where it ends; an empty directory is an empty journal.
 
     Raises:
-        JournalCorrupt: A closed block does not match its hash.
+        JournalCorrupt: A closed block does not match its hash, or something is missing; segment and byte are named.
     """
     state = JournalState()
     for _ in _walk(directory, state):
@@ -122,80 +173,81 @@ def scan(directory: Path) -> JournalState:
 
 
 def _walk(directory: Path, state: JournalState) -> Iterator[Block]:
-    segments = list_segments(directory)
-    for path in segments:
-        if state.torn_bytes:
+    for path in list_segments(directory):
+        if state.n_segments and (state.torn_bytes or not state.tail_offset):
             raise JournalCorrupt(
                 f"{directory / segment_name(state.n_segments)} is cut off at byte {state.tail_offset}, "
                 f"yet {path.name} follows"
             )
         state.n_segments += 1
         state.tail_offset = 0
-        yield from _walk_segment(path, state)
+        try:
+            yield from _walk_segment(path, state)
+        except OSError as error:
+            raise JournalError(f"{path} can not be read: {error.strerror or error}") from None
 
 
 # A journal is cut into blocks of some megabytes, so that one block at a time is in memory.
 def _walk_segment(path: Path, state: JournalState) -> Iterator[Block]:
-    lines: list[Line] = []
-    raw: list[bytes] = []
-    pending = 0
+    gathered = _Gathered()
     with path.open("rb") as file:
+        opening = file.readline()
+        if not opening.endswith(b"\n"):
+            state.torn_bytes = len(opening)
+            return
+        if opening != segment_line(state.n_segments, state.head):
+            raise JournalCorrupt(f"{path}: byte 0 does not continue the segment before it")
+        state.tail_offset = offset = len(opening)
         for text in file:
-            pending += len(text)
-            record = _parse(text)
-            if record is None:
+            if not text.endswith(b"\n"):
+                offset += len(text)
                 break
-            if record.segment is not None:
-                _check_segment(path, state, record.segment, is_first=state.tail_offset == 0 and not raw)
-                state.tail_offset += pending
-                pending = 0
+            closing = _gather(path, offset, text, gathered)
+            offset += len(text)
+            if closing is None:
                 continue
-            if record.block is None:
-                raw.append(text)
-                if record.seq is not None:
-                    lines.append(Line(record.seq, bytes(record.message)))
-                continue
-            yield _close_block(path, state, record.block, lines, raw)
-            state.tail_offset += pending
-            lines, raw, pending = [], [], 0
-        rest = file.read()
-    state.torn_bytes = pending + len(rest)
-    if state.torn_bytes and b'\n{"block":{' in b"\n" + rest:
-        raise JournalCorrupt(f"{path}: unreadable line in a closed block after byte {state.tail_offset}")
+            yield _close_block(path, state, text, closing, gathered)
+            state.tail_offset = offset
+            gathered = _Gathered()
+    state.torn_bytes = offset - state.tail_offset
 
 
-def _parse(text: bytes) -> _Record | None:
-    if not text.endswith(b"\n"):
-        return None
+# Adds one whole line to the block; returns the block's end if the line is that.
+def _gather(path: Path, offset: int, text: bytes, gathered: _Gathered) -> _Closing | None:
     try:
-        return _decode(text)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _check_segment(path: Path, state: JournalState, segment: _Segment, is_first: bool) -> None:
-    if not is_first or segment.number != state.n_segments or segment.previous != state.head:
-        raise JournalCorrupt(f"{path} does not continue the segment before it")
+        record = _decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise JournalCorrupt(f"{path}: the line at byte {offset} is not a journal's") from None
+    if record.block is not None:
+        return record.block
+    gathered.raw.append(text)
+    if record.seq:
+        gathered.lines.append(Line(record.seq, bytes(record.message)))
+    elif record.seam is not None:
+        gathered.seams.append(record.seam)
+    gathered.has_end_mark = record.end
+    return None
 
 
 def _close_block(
-    path: Path, state: JournalState, closing: _Body, lines: list[Line], raw: list[bytes]
+    path: Path, state: JournalState, text: bytes, closing: _Closing, gathered: _Gathered
 ) -> Block:
-    digest = block_hash(state.head, closing.first, closing.last, b"".join(raw))
-    if digest != closing.hash or closing.first != state.last_seq + 1 or closing.last < closing.first:
+    first, last = closing.first, closing.last
+    digest = block_hash(state.head, first, last, b"".join(gathered.raw))
+    is_next = first == state.last_seq + 1 and last >= first - 1
+    if not is_next or text != block_line(first, last, digest):
         raise JournalCorrupt(
-            f"{path}: the block of messages {closing.first} to {closing.last} at byte {state.tail_offset} "
-            "does not match its hash"
+            f"{path}: the block of messages {first} to {last} at byte {state.tail_offset} does not match its hash"
         )
-    rows = closing.last - closing.first + 1 - len(lines)
-    for line in lines:
+    for line in gathered.lines:
         head = _decode_head(line.message)
         if head.kind == "Ref":
             state.rows_outstanding += head.last_row - head.first_row + 1
-    state.rows_outstanding -= rows
+            state.rows_instrument = head.instrument
+    state.rows_outstanding -= last - first + 1 - len(gathered.lines)
     if state.rows_outstanding < 0:
-        raise JournalCorrupt(
-            f"{path}: messages {closing.first} to {closing.last} count rows that no Ref names"
-        )
-    state.last_seq, state.head = closing.last, digest
-    return Block(closing.first, closing.last, digest, tuple(lines))
+        raise JournalCorrupt(f"{path}: messages {first} to {last} count rows that no Ref names")
+    state.last_seq, state.head = last, digest
+    state.has_end_mark = gathered.has_end_mark
+    state.seams += gathered.seams
+    return Block(first, last, digest, tuple(gathered.lines))
