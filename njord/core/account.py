@@ -83,7 +83,12 @@ class SpotAccount:
         self._positions: list[Position] = [_FLAT] * len(instruments)
         self._fees: list[Decimal] = [ZERO] * len(instruments)
         self._unvalued: dict[str, Decimal] = {}  # Fees owed in assets that nothing here can price.
-        self._by_base = {instrument.base: index for index, instrument in enumerate(instruments)}
+        # Where an asset is inventory that can pay a fee: a contract on it is not.
+        self._by_base = {
+            instrument.base: index
+            for index, instrument in reversed(tuple(enumerate(instruments)))
+            if instrument.kind is InstrumentKind.SPOT
+        }
 
     @property
     def fees(self) -> Decimal:
@@ -112,7 +117,7 @@ class SpotAccount:
         instrument = self._instruments[index]
         price = instrument.price(fill.price_ticks)
         qty = instrument.qty(fill.qty_lots)
-        signed = qty if fill.side is Side.BUY else -qty
+        signed = qty if fill.side is Side.BUY else qty.copy_negate()
         self.cash = _subtract(self.cash, _multiply(signed, price))
         self._positions[index] = self._positions[index].after(signed, price)
         holder = self._charge(fill, index, price, marks) if fill.fee else index
@@ -126,18 +131,24 @@ class SpotAccount:
             self.cash = _subtract(self.cash, fee)
             self._fees[index] = _add(self._fees[index], fee)
             return index
-        if asset == self._instruments[index].base:
+        instrument = self._instruments[index]
+        if asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
             holder, paid_at = index, price
         else:
             holder = self._by_base.get(asset, -1)
             if holder < 0 or not marks[holder]:
-                self._unvalued[asset] = _subtract(self._unvalued.get(asset, ZERO), fee)
+                self._owe(asset, fee)
                 return index
             paid_at = self._instruments[holder].price(marks[holder])
         # Inventory left without bringing cash in: its worth went into fees.
-        self._positions[holder] = self._positions[holder].after(-fee, paid_at)
+        self._positions[holder] = self._positions[holder].after(fee.copy_negate(), paid_at)
         self._fees[index] = _add(self._fees[index], _multiply(fee, paid_at))
         return holder
+
+    def _owe(self, asset: str, fee: Decimal) -> None:
+        left = _subtract(self._unvalued.pop(asset, ZERO), fee)
+        if left:
+            self._unvalued[asset] = left
 
     def _snapshot(self, fill: FillEvent, index: int) -> PositionSnapshot:
         position = self._positions[index]
@@ -158,8 +169,7 @@ class SpotAccount:
         self._positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
         self._fees[snapshot.instrument] = snapshot.fees
         self.cash = snapshot.cash
-        if snapshot.unvalued:
-            self._unvalued = dict(snapshot.unvalued)
+        self._unvalued = dict(snapshot.unvalued)
 
     def balances(self) -> dict[str, Decimal]:
         """Return what is held, by asset."""
@@ -191,7 +201,8 @@ class SpotAccount:
             if position.qty:
                 if not marks[index]:
                     return None
-                total = _add(total, abs(position.value(self._instruments[index].price(marks[index]))))
+                worth = position.value(self._instruments[index].price(marks[index]))
+                total = _add(total, worth.copy_abs())
         return total
 
     def free_margin(self, marks: Sequence[int]) -> Decimal | None:

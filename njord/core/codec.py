@@ -7,7 +7,7 @@ One JSON object a message, `kind` first. Every field is typed and unknown fields
 import msgspec
 
 from njord.core.contracts import SCHEMA_VERSION, AnyMessage, Message
-from njord.core.errors import CodecError
+from njord.core.errors import CodecError, UserError
 
 _encoder = msgspec.json.Encoder(decimal_format="string", order=None)
 _decoder: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
@@ -20,6 +20,9 @@ class _Head(msgspec.Struct):
 
 _head_decoder = msgspec.json.Decoder(_Head)
 
+# What bytes can be: no JSON, of another shape, an instrument that can not be, too deep, not UTF-8.
+_REFUSALS = (msgspec.MsgspecError, UserError, RecursionError, UnicodeDecodeError)
+
 encode = _encoder.encode  # Callable[[Message], bytes]; a bare name keeps the hot path free of one call.
 
 
@@ -31,7 +34,7 @@ def decode(data: bytes | memoryview) -> AnyMessage:
     """
     try:
         message = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except _REFUSALS as error:
         raise CodecError(_explain(data, error)) from None
     if message.schema != SCHEMA_VERSION:
         raise CodecError(_version(type(message).__name__, message.schema))
@@ -42,7 +45,7 @@ def _explain(data: bytes | memoryview, error: Exception) -> str:
     # A newer writer's message usually fails on a field we do not know; its version says more than that field.
     try:
         head = _head_decoder.decode(data)
-    except msgspec.MsgspecError:
+    except _REFUSALS:
         return f"not a message: {error}"
     if head.schema > SCHEMA_VERSION:
         return _version(head.kind, head.schema)

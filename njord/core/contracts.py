@@ -31,6 +31,13 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
+# NaN and infinity are decimals to a decoder, and no money: a message that holds them can not come into being.
+def _refuse_not_finite(*amounts: Decimal) -> None:
+    for amount in amounts:
+        if not amount.is_finite():
+            raise ValueError(f"an amount of money must be finite, was {amount}")
+
+
 class Message(
     msgspec.Struct,
     frozen=True,
@@ -74,6 +81,9 @@ class RunStarted(Message, frozen=True, kw_only=True, gc=False, tag=True):
     strategies: tuple[StrategySpec, ...]
     risk_profile: str
     limits_version: int = 1
+
+    def __post_init__(self) -> None:
+        _refuse_not_finite(self.capital)
 
 
 class ConfigChanged(Message, frozen=True, kw_only=True, gc=False, tag=True):
@@ -341,6 +351,9 @@ class FillEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     venue_trade_id: str
     ts_venue_ns: int
 
+    def __post_init__(self) -> None:
+        _refuse_not_finite(self.fee)
+
 
 class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
     """The ledger after a fill: one instrument's position, and the account's cash."""
@@ -353,6 +366,11 @@ class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
     fees: Decimal  # Paid so far on this instrument, valued in quote.
     cash: Decimal  # Of the report asset.
     unvalued: tuple[tuple[str, Decimal], ...] = ()  # Fees owed in assets that nothing here can price.
+
+    def __post_init__(self) -> None:
+        _refuse_not_finite(self.qty, self.cost, self.realized_pnl, self.fees, self.cash)
+        if self.unvalued:
+            _refuse_not_finite(*(amount for _, amount in self.unvalued))
 
     @property
     def avg_price(self) -> Decimal | None:

@@ -15,6 +15,7 @@ from njord.core.types import InstrumentKind, Side
 from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
 
 MAX_SCALE = 18
+MAX_DIGITS = 40  # Of a step or bound: with 80 digits for money, every product of two stays exact.
 INT64_MAX = 2**63 - 1
 
 
@@ -65,6 +66,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             step: Decimal = getattr(self, name)
             if not step.is_finite() or step <= 0:
                 raise ConfigError(f"{name} of {self.symbol} must be > 0, was {step}")
+            if step.adjusted() > MAX_SCALE or len(step.as_tuple().digits) > MAX_DIGITS:
+                raise ConfigError(f"{name} of {self.symbol} must be a power of ten or nearly so, was {step}")
             if exponent(step) > MAX_SCALE:
                 raise ConfigError(
                     f"{name} of {self.symbol} may have {MAX_SCALE} decimals at most, was {step}"
@@ -73,6 +76,14 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             bound: Decimal = getattr(self, name)
             if not bound.is_finite() or bound < 0:
                 raise ConfigError(f"{name} of {self.symbol} must be >= 0, was {bound}")
+            if bound.adjusted() > MAX_DIGITS or len(bound.as_tuple().digits) > MAX_DIGITS:
+                raise ConfigError(
+                    f"{name} of {self.symbol} may have {MAX_DIGITS} digits at most, was {bound}"
+                )
+        if not 0 <= self.money_scale <= MAX_SCALE:
+            raise ConfigError(
+                f"money_scale of {self.symbol} must be 0 to {MAX_SCALE}, was {self.money_scale}"
+            )
 
     @property
     def id(self) -> str:
@@ -160,13 +171,23 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     # --- into whole numbers: always to the safe side ---
 
     def lots(self, qty: Decimal | str | int | float) -> int:
-        """Return `qty` (in base) in lots, rounded toward zero."""
-        return int(EXACT.divide_int(exact(qty), self.lot_size))
+        """Return `qty` (in base) in lots, rounded toward zero.
+
+        Raises:
+            ValueError: `qty` is not a finite number, or beyond all sizes.
+        """
+        return self._steps(qty, self.lot_size)[0]
 
     def limit_ticks(self, price: Decimal | str | int | float, side: Side) -> int:
-        """Return a limit `price` in ticks that is never worse than asked: a buy rounded down, a sell up."""
-        whole, rest = EXACT.divmod(exact(price), self.tick_size)
-        return int(whole) + (1 if rest and side is Side.SELL else 0)
+        """Return a limit `price` in ticks that is never worse than asked: a buy rounded down, a sell up.
+
+        Raises:
+            ValueError: `price` is not a finite number, or beyond all sizes.
+        """
+        whole, rest = self._steps(price, self.tick_size)
+        if side is Side.SELL:
+            return whole + (1 if rest > 0 else 0)
+        return whole - (1 if rest < 0 else 0)
 
     def exact_ticks(self, price: Decimal | str | int | float) -> int:
         """Return `price` in ticks.
@@ -174,12 +195,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Raises:
             ValueError: `price` does not lie on the tick grid.
         """
-        whole, rest = EXACT.divmod(exact(price), self.tick_size)
+        whole, rest = self._steps(price, self.tick_size)
         if rest:
             raise ValueError(
                 f"price {price} of {self.symbol} is not a multiple of its tick {plain(self.tick_size)}"
             )
-        return int(whole)
+        return whole
+
+    # Whole steps, truncated toward zero, and what is left over.
+    def _steps(self, value: Decimal | str | int | float, step: Decimal) -> tuple[int, Decimal]:
+        number = exact(value)
+        try:
+            whole, rest = EXACT.divmod(number, step)
+        except InvalidOperation:
+            raise ValueError(f"{number:.3e} is beyond any price or quantity of {self.symbol}") from None
+        return int(whole), rest
 
     def fee(self, notional: Decimal, fee_bps: Decimal) -> Decimal:
         """Return the fee on `notional` in quote, rounded against us: a charge up, a rebate (negative) toward zero."""

@@ -2,8 +2,9 @@
 
 A position is a signed quantity and what it cost, never a rounded average. Closing takes out the closed share of the
 cost (average cost method); that share is rounded once to `COST_QUANTUM`, half to even, and what was rounded away
-stays in the cost of the rest, so that nothing is lost: when the position is flat again, realized profit is the exact
-difference of what came in and what went out.
+stays in the cost of the rest, so that nothing is lost: a partial close shifts at most half a quantum between
+realized profit and cost, their sum is always exact, and when the position is flat again, realized profit is the
+exact difference of what came in and what went out.
 """
 
 from decimal import Decimal
@@ -43,7 +44,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         traded = _multiply(signed_qty, price)
         if not self.qty or (self.qty > 0) == (signed_qty > 0):
             return Position(_add(self.qty, signed_qty), _add(self.cost, traded), self.realized_pnl)
-        if abs(signed_qty) <= abs(self.qty):
+        if signed_qty.copy_abs() <= self.qty.copy_abs():
             return self._reduced(signed_qty, traded)
         # Reversal: close everything, then open the rest on the other side at this fill's price.
         rest = _add(self.qty, signed_qty)
@@ -55,7 +56,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     def _reduced(self, signed_qty: Decimal, traded: Decimal) -> "Position":
         qty = _add(self.qty, signed_qty)
         if qty:
-            share = ratio(_multiply(self.cost, -signed_qty), self.qty)
+            share = ratio(_multiply(self.cost, signed_qty.copy_negate()), self.qty)
             rounded = round_half_even(share, COST_QUANTUM)
             released = share if share == rounded else rounded  # The shorter spelling of the same number.
         else:

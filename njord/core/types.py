@@ -138,3 +138,8 @@ class OrderReason(_Explained):
     FILTER_NOTIONAL = "FILTER_NOTIONAL", "The venue refused the notional."
     DUPLICATE_ID = "DUPLICATE_ID", "The venue has seen this client order id before."
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN", "Sent, and no answer came."
+    APPROVAL_EXPIRED = (
+        "APPROVAL_EXPIRED",
+        "The gate's approval was too old to be sent; the venue never saw it.",
+    )
+    REDUCE_ONLY = "REDUCE_ONLY", "A reduce-only order would have grown or flipped the position at its fill."

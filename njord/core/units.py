@@ -1,7 +1,9 @@
 """Units: nanoseconds, basis points, and Decimal arithmetic that is exact or says so.
 
 `EXACT` is the one decimal context for money. It traps `Inexact`: a sum or product that would lose a digit raises
-instead of rounding. Rounding happens only in the functions below that carry the direction in their name.
+instead of rounding. Rounding happens only in the functions below that carry the direction in their name. Python's own
+operators, minus sign and `abs` included, round to 28 digits without a word: money uses `EXACT.add`, `copy_negate`
+and `copy_abs`.
 """
 
 from decimal import (

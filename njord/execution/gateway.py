@@ -39,6 +39,9 @@ class Gateway:
 
         An approval that has expired is not sent: the order ends as EXPIRED. A cancel says nothing here: the order's
         own update tells its outcome.
+
+        Raises:
+            InvariantError: The order was sent before and has not ended.
         """
         symbol = self._instruments[event.instrument].symbol
         if isinstance(event, CancelEvent):
@@ -47,9 +50,9 @@ class Gateway:
             )
             return None
         if now_ns > event.expires_ns:
-            return _update(
-                event, now_ns, OrderStatus.EXPIRED, OrderReason.NONE, "its approval expired", now_ns
-            )
+            return _update(event, now_ns, OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED, "", now_ns)
+        if event.client_order_id in self._orders:
+            raise InvariantError(f"order {event.client_order_id} was sent before; one approval is sent once")
         self._orders[event.client_order_id] = event
         reply = self._broker.place(
             BrokerOrderReq(

@@ -1,8 +1,8 @@
 """Rebalance: target minus what is held and on its way = the order to send.
 
 Sizing leaves room for what the order will cost: quantity = weight x equity / (price x (1 + fee + slippage + 1 %)),
-rounded down to the lot. Positions are kept per strategy; working orders count as if they had filled, so that a
-target repeated before its order has filled asks for nothing more.
+rounded down to the lot. Positions are kept per strategy; working orders, and intents that the gate has yet to decide
+on, count as if they had filled, so that a target repeated before its order has filled asks for nothing more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,19 @@ from njord.core.contracts import (
     OrderUpdate,
     PositionSnapshot,
     ProposalRefused,
+    RiskDecision,
     Target,
     TradeEvent,
 )
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
 from njord.core.orders import WorkingOrders
-from njord.core.types import RefusalReason, Side
-from njord.core.units import BPS, EXACT, ratio
+from njord.core.types import InstrumentKind, RefusalReason, Side
+from njord.core.units import BPS, EXACT, ZERO, ratio
 
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
+_Owner = tuple[str, int]  # Strategy id, instrument.
 
 
 class Rebalancer:
@@ -60,7 +62,8 @@ class Rebalancer:
         self._price_factor = EXACT.add(EXACT.add(_ONE, SIZING_BUFFER), EXACT.multiply(cost_bps, BPS))
         self._fixed_qty = fixed_qty
         self._mark_ticks = [0] * len(instruments)
-        self._held_lots: dict[tuple[str, int], int] = {}
+        self._held: dict[_Owner, Decimal] = {}
+        self._undecided: dict[str, tuple[_Owner, int]] = {}  # By intent id: whose, and its signed lots.
         self.working = WorkingOrders()
 
     def handlers(self) -> dict[type[Message], Handler]:
@@ -69,6 +72,8 @@ class Rebalancer:
             Bar: self._on_bar,
             TradeEvent: self._on_trade,
             Target: self._on_target,
+            OrderIntent: self._on_intent,
+            RiskDecision: self._on_decision,
             OrderEvent: self._on_order,
             OrderUpdate: self._on_update,
             FillEvent: self._on_fill,
@@ -81,7 +86,16 @@ class Rebalancer:
     def _on_trade(self, trade: TradeEvent) -> None:
         self._mark_ticks[trade.instrument] = trade.price_ticks
 
+    def _on_intent(self, intent: OrderIntent) -> None:
+        owner = (intent.strategy_id, intent.instrument)
+        self._undecided[intent.intent_id] = (owner, intent.side.sign * intent.qty_lots)
+
+    def _on_decision(self, decision: RiskDecision) -> None:
+        if not decision.allowed:
+            self._undecided.pop(decision.intent_id, None)
+
     def _on_order(self, order: OrderEvent) -> None:
+        self._undecided.pop(order.intent_id, None)
         self.working.approve(order)
 
     def _on_update(self, update: OrderUpdate) -> None:
@@ -92,39 +106,54 @@ class Rebalancer:
 
     def _on_fill(self, fill: FillEvent) -> None:
         self.working.fill(fill)
-        key = (fill.strategy_id, fill.instrument)
+        owner = (fill.strategy_id, fill.instrument)
         instrument = self._instruments[fill.instrument]
-        signed = fill.side.sign * fill.qty_lots
-        if fill.fee_asset == instrument.base:
-            # A fee in kind leaves less than was bought; what is below a lot is dust that can not be sold.
-            signed -= -instrument.lots(-fill.fee) if fill.fee < 0 else _lots_up(instrument, fill.fee)
-        self._held_lots[key] = self._held_lots.get(key, 0) + signed
+        change = instrument.qty(fill.side.sign * fill.qty_lots)
+        if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
+            change = EXACT.subtract(change, fill.fee)  # A fee in kind leaves less than was bought.
+        self._held[owner] = EXACT.add(self._held.get(owner, ZERO), change)
 
     def _on_target(self, target: Target) -> Sequence[Message] | None:
         instrument = self._instruments[target.instrument]
-        key = (target.strategy_id, target.instrument)
-        held = self._held_lots.get(key, 0)
-        expected = held + self.working.signed_lots(target.instrument, target.strategy_id)
+        owner = (target.strategy_id, target.instrument)
+        # Whole lots: what is below one is dust that can not be sold.
+        held = instrument.lots(self._held.get(owner, ZERO))
+        expected = held + self._on_its_way(owner)
         wanted = self._wanted_lots(target, instrument)
         if isinstance(wanted, RefusalReason):
             return [self._refused(target, wanted)]
         missing = wanted - expected
         if not missing:
             return None
-        return [
-            OrderIntent(
-                ts_ns=target.ts_ns,
-                instrument=target.instrument,
-                account_id=self._account_id,
-                strategy_id=target.strategy_id,
-                intent_id=self._counters[target.strategy_id].next(),
-                side=Side.BUY if missing > 0 else Side.SELL,
-                qty_lots=abs(missing),
-                reduce_only=expected == held and abs(wanted) < abs(held) and wanted * held >= 0,
-                reason=target.reason,
-                features=target.features,
-            )
-        ]
+        is_exit = expected == held and abs(wanted) < abs(held) and wanted * held >= 0
+        intent = OrderIntent(
+            ts_ns=target.ts_ns,
+            instrument=target.instrument,
+            account_id=self._account_id,
+            strategy_id=target.strategy_id,
+            intent_id=self._counters[target.strategy_id].next(),
+            side=Side.BUY if missing > 0 else Side.SELL,
+            qty_lots=abs(missing),
+            reduce_only=is_exit and self._reduces_account(target.instrument, missing),
+            reason=target.reason,
+            features=target.features,
+        )
+        self._undecided[intent.intent_id] = (owner, missing)
+        return [intent]
+
+    # Signed lots that open orders and undecided intents would add.
+    def _on_its_way(self, owner: _Owner) -> int:
+        undecided = sum(lots for whose, lots in self._undecided.values() if whose == owner)
+        return self.working.signed_lots(owner[1], owner[0]) + undecided
+
+    # A strategy's exit can be the account's entry: another may hold the other side, or be selling the same already.
+    def _reduces_account(self, index: int, missing: int) -> bool:
+        held = self._account.position(index).qty
+        side = Side.BUY if missing > 0 else Side.SELL
+        if not held or (held > 0) is (side is Side.BUY):
+            return False
+        lots = self.working.side_lots(index, side) + abs(missing)
+        return self._instruments[index].qty(lots) <= held.copy_abs()
 
     # Signed lots, or why there is no answer.
     def _wanted_lots(self, target: Target, instrument: Instrument) -> int | RefusalReason:
@@ -144,6 +173,8 @@ class Rebalancer:
         equity = self._account.equity(self._mark_ticks)
         if not ticks or equity is None:
             return RefusalReason.PRICE_UNKNOWN
+        if equity <= 0:
+            return RefusalReason.CASH_INSUFFICIENT  # A share of nothing; of debt it would be the other side.
         price = EXACT.multiply(instrument.price(ticks), self._price_factor)
         return _signed_lots(instrument, ratio(EXACT.multiply(weight, equity), price))
 
@@ -160,12 +191,8 @@ class Rebalancer:
 
 
 def _signed_lots(instrument: Instrument, qty: Decimal) -> int | RefusalReason:
-    if not qty.is_finite():
+    try:
+        lots = instrument.lots(qty)
+    except ValueError:
         return RefusalReason.INTENT_MALFORMED
-    lots = instrument.lots(qty)
     return lots if lots or not qty else RefusalReason.TARGET_BELOW_LOT
-
-
-def _lots_up(instrument: Instrument, qty: Decimal) -> int:
-    whole = instrument.lots(qty)
-    return whole if instrument.qty(whole) == qty else whole + 1

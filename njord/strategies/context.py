@@ -106,7 +106,7 @@ class Context:
         warm_up: How many bars `history` may reach back.
     """
 
-    __slots__ = ("_bars", "_index", "_instruments", "_strategy_id", "_world", "n_bars", "warm_up")
+    __slots__ = ("_bars", "_index", "_instruments", "_n_bars", "_strategy_id", "_warm_up", "_world")
 
     def __init__(
         self, world: World, instruments: Sequence[Instrument], index: int, strategy_id: str, warm_up: int
@@ -116,8 +116,8 @@ class Context:
         self._index = index
         self._strategy_id = strategy_id
         self._bars: deque[Bar] = deque(maxlen=warm_up)
-        self.n_bars = 0
-        self.warm_up = warm_up
+        self._n_bars = 0
+        self._warm_up = warm_up
 
     @property
     def ts_ns(self) -> int:
@@ -130,9 +130,19 @@ class Context:
         return self._instruments[self._index]
 
     @property
+    def n_bars(self) -> int:
+        """How many bars of this instrument have been seen, the current one included."""
+        return self._n_bars
+
+    @property
+    def warm_up(self) -> int:
+        """The declared warm-up, in bars."""
+        return self._warm_up
+
+    @property
     def is_warm(self) -> bool:
         """Whether proposals are accepted: the declared warm-up has ended."""
-        return self.n_bars >= self.warm_up
+        return self._n_bars >= self._warm_up
 
     @property
     def qty(self) -> Decimal:
@@ -174,14 +184,12 @@ class Context:
         """Return the last `n` bars, oldest first, the current one included; fewer at the start.
 
         Raises:
-            ValueError: `n` reaches back further than the declared warm-up.
+            ValueError: `n` is negative, or reaches back further than the declared warm-up.
         """
-        if n > self.warm_up:
-            raise ValueError(f"history reaches back {self.warm_up} bars, the declared warm-up; asked for {n}")
+        if not 0 <= n <= self._warm_up:
+            raise ValueError(
+                f"history reaches back {self._warm_up} bars, the declared warm-up; asked for {n}"
+            )
         instrument = self.instrument
         start = max(0, len(self._bars) - n)
         return [BarView(bar, instrument) for bar in islice(self._bars, start, None)]
-
-    def _observe(self, bar: Bar) -> None:
-        self.n_bars += 1
-        self._bars.append(bar)

@@ -1,10 +1,12 @@
 """Runner: the component that hosts strategies. Market data and fills in, stamped proposals out.
 
-One strategy object per (strategy, instrument). A strategy that raises loses that callback's proposals and is
-suspended; the others go on. This is the only place besides a host's outermost loop that catches what it does not
-know.
+One strategy object per (strategy, instrument). A strategy that raises, or proposes what no message can say, loses
+all proposals that it made in that moment and is suspended; the others go on. This is the only place besides a host's
+outermost loop that catches what it does not know.
 """
 
+import math
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from njord.core.account import Account
+from njord.core.codec import decode, encode
 from njord.core.component import Handler
 from njord.core.contracts import (
     Bar,
@@ -30,15 +33,23 @@ from njord.core.contracts import (
     TimerSet,
     TradeEvent,
 )
+from njord.core.errors import StrategyError
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.strategies.base import Proposals, Strategy
 from njord.strategies.context import BarView, Context, World
 
+_Proposal = Target | OrderIntent | CancelIntent | TimerSet
+_ADDRESS = re.compile(r"\b0x[0-9a-f]+")
+
 
 class HostedStrategy:
-    """One strategy object on one instrument, with its context."""
+    """One strategy object on one instrument, with its context.
+
+    Raises:
+        StrategyError: Its warm-up is not a whole number of bars.
+    """
 
     __slots__ = ("context", "instrument", "is_suspended", "on_bar", "strategy", "strategy_id", "warm_up")
 
@@ -47,6 +58,10 @@ class HostedStrategy:
         self.strategy = strategy
         self.instrument = instrument
         self.warm_up = strategy.warm_up()
+        if type(self.warm_up) is not int or self.warm_up < 0:
+            raise StrategyError(
+                f"warm_up() of {strategy_id} must be a whole number of bars >= 0, was {self.warm_up!r}"
+            )
         self.is_suspended = False
         self.on_bar = strategy.on_bar
         self.context: Context
@@ -76,12 +91,10 @@ class StrategyRunner:
         self._account_id = account_id
         self._counters = counters
         self._hosted = list(hosted)
+        self._told_of_fills = [host for host in hosted if type(host.strategy).on_fill is not Strategy.on_fill]
         self._by_instrument: list[list[HostedStrategy]] = [[] for _ in instruments]
         for host in hosted:
-            host.context = Context(
-                self.world, instruments, host.instrument, host.strategy_id, max(1, host.warm_up)
-            )
-            host.context.warm_up = host.warm_up
+            host.context = Context(self.world, instruments, host.instrument, host.strategy_id, host.warm_up)
             self._by_instrument[host.instrument].append(host)
 
     def handlers(self) -> dict[type[Message], Handler]:
@@ -108,14 +121,14 @@ class StrategyRunner:
             if host.is_suspended:
                 continue
             context = host.context
-            context.n_bars += 1
+            context._n_bars += 1
             context._bars.append(bar)
             try:
                 proposals = host.on_bar(context, BarView(bar, self._instruments[bar.instrument]))
-            except Exception as error:
-                proposals, caused = None, [*(caused or ()), self._suspend(host, bar.ts_ns, error)]
-            if proposals:
-                caused = [*(caused or ()), *self._stamp(host, bar.ts_ns, proposals)]
+                if proposals is not None:
+                    caused = [*(caused or ()), *self._stamp(host, bar.ts_ns, proposals)]
+            except (Exception, SystemExit) as error:
+                caused = self._suspend(host, "on_bar", bar.ts_ns, error, caused or ())
         return caused
 
     def _on_trade(self, trade: TradeEvent) -> list[Message]:
@@ -126,7 +139,7 @@ class StrategyRunner:
         return self._tell(self._by_instrument[book.instrument], "on_book", book)
 
     def _on_timer(self, timer: TimerFired) -> list[Message]:
-        return self._tell(self._owners(timer.strategy_id, timer.instrument), "on_timer", timer)
+        return self._tell(_owners(self._hosted, timer.strategy_id, timer.instrument), "on_timer", timer)
 
     # --- what came of earlier proposals ---
 
@@ -139,18 +152,16 @@ class StrategyRunner:
     def _on_position(self, snapshot: PositionSnapshot) -> None:
         self.world.account.adopt(snapshot)
 
-    def _on_fill(self, fill: FillEvent) -> list[Message]:
+    def _on_fill(self, fill: FillEvent) -> list[Message] | None:
         self.world.working.fill(fill)
-        return self._tell(self._owners(fill.strategy_id, fill.instrument), "on_fill", fill)
+        told = _owners(self._told_of_fills, fill.strategy_id, fill.instrument)
+        if not told:
+            return None
+        # The ledger's snapshot is still on its way, and a strategy must meet its fill with the position it made.
+        self.world.account.apply_fill(fill, self.world.mark_ticks)
+        return self._tell(told, "on_fill", fill)
 
     # --- calling strategies ---
-
-    def _owners(self, strategy_id: str, instrument: int) -> list[HostedStrategy]:
-        return [
-            host
-            for host in self._hosted
-            if host.strategy_id == strategy_id and (instrument < 0 or host.instrument == instrument)
-        ]
 
     def _tell(self, hosts: Sequence[HostedStrategy], callback: str, message: Any) -> list[Message]:
         self.world.ts_ns = message.ts_ns
@@ -160,42 +171,36 @@ class StrategyRunner:
                 continue
             try:
                 proposals = getattr(host.strategy, callback)(host.context, message)
-            except Exception as error:
-                caused.append(self._suspend(host, message.ts_ns, error))
-            else:
-                if proposals:
+                if proposals is not None:
                     caused += self._stamp(host, message.ts_ns, proposals)
+            except (Exception, SystemExit) as error:
+                caused = self._suspend(host, callback, message.ts_ns, error, caused)
         return caused
 
-    def _suspend(self, host: HostedStrategy, ts_ns: int, error: Exception) -> StrategySuspended:
+    # Returns what others proposed in the same moment, and the suspension: an order that is still to be made from
+    # this strategy's proposals would outlive the cancels that follow.
+    def _suspend(
+        self,
+        host: HostedStrategy,
+        callback: str,
+        ts_ns: int,
+        error: BaseException,
+        caused: Sequence[Message],
+    ) -> list[Message]:
         for other in self._hosted:
             if other.strategy_id == host.strategy_id:
                 other.is_suspended = True
-        frames = traceback.extract_tb(error.__traceback__)
-        where = frames[-1] if frames else None
-        # The file's name only: a journal holds nothing of the machine.
-        place = f"{where.filename.rpartition('/')[2]}:{where.lineno}" if where else "?"
-        text = f"{place}: {type(error).__name__}: {error}"
-        return StrategySuspended(ts_ns=ts_ns, strategy_id=host.strategy_id, error=text)
+        kept = [message for message in caused if getattr(message, "strategy_id", "") != host.strategy_id]
+        text = f"{_place(host.strategy, callback, error)}: {type(error).__name__}: {_said(error)}"
+        return [*kept, StrategySuspended(ts_ns=ts_ns, strategy_id=host.strategy_id, error=text)]
 
     # Fills in who, what and when; refuses what comes before the warm-up's end.
     def _stamp(self, host: HostedStrategy, ts_ns: int, proposals: Proposals) -> list[Message]:
-        if proposals is None:
-            return []
         every = proposals if isinstance(proposals, (list, tuple)) else (proposals,)
-        stamped: list[Message] = []
-        for proposal in every:
-            if not isinstance(proposal, (Target, OrderIntent, CancelIntent, TimerSet)):
-                error = TypeError(
-                    f"a callback returns Target, OrderIntent, CancelIntent or TimerSet, was {proposal!r:.80}"
-                )
-                return [*stamped, self._suspend(host, ts_ns, error)]
-            stamped.append(self._identified(host, ts_ns, proposal))
-        return stamped
+        checked = [_checked(proposal, ts_ns) for proposal in every]
+        return [self._identified(host, ts_ns, proposal) for proposal in checked]
 
-    def _identified(
-        self, host: HostedStrategy, ts_ns: int, proposal: Target | OrderIntent | CancelIntent | TimerSet
-    ) -> Message:
+    def _identified(self, host: HostedStrategy, ts_ns: int, proposal: _Proposal) -> Message:
         who = {"ts_ns": ts_ns, "strategy_id": host.strategy_id, "instrument": host.instrument}
         if isinstance(proposal, TimerSet):
             return replace(proposal, **who)
@@ -212,3 +217,50 @@ class StrategyRunner:
             return replace(proposal, **who)
         intent_id = self._counters[host.strategy_id].next()
         return replace(proposal, account_id=self._account_id, intent_id=intent_id, **who)
+
+
+def _owners(hosted: Sequence[HostedStrategy], strategy_id: str, instrument: int) -> list[HostedStrategy]:
+    return [
+        host
+        for host in hosted
+        if host.strategy_id == strategy_id and (instrument < 0 or host.instrument == instrument)
+    ]
+
+
+# A proposal as the journal will give it back: `side="buy"` becomes Side.BUY, a list a tuple, and what no message can
+# say is an error of the strategy that said it.
+def _checked(proposal: object, ts_ns: int) -> _Proposal:
+    if not isinstance(proposal, (Target, OrderIntent, CancelIntent, TimerSet)):
+        raise TypeError(
+            "a callback returns Target, OrderIntent, CancelIntent or TimerSet, or a list of them, "
+            f"was {type(proposal).__name__}"
+        )
+    if isinstance(proposal, Target):
+        for name in ("weight", "qty"):
+            size = getattr(proposal, name)
+            if size is not None and not math.isfinite(size):
+                raise ValueError(f"{name} of a Target must be finite, was {size}")
+    checked = decode(encode(proposal))
+    assert isinstance(checked, (Target, OrderIntent, CancelIntent, TimerSet))
+    if isinstance(checked, TimerSet) and checked.due_ns <= ts_ns:
+        raise ValueError(f"a timer must be due after now ({ts_ns}), was due at {checked.due_ns}")
+    return checked
+
+
+# One line, and without addresses: they differ from run to run, a journal does not.
+def _said(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        return "an error that can not say itself"
+    return _ADDRESS.sub("0x", " ".join(text.split()))
+
+
+# File and line in the strategy's own file, not in what it called; the name only, nothing of the machine.
+def _place(strategy: Strategy, callback: str, error: BaseException) -> str:
+    code = getattr(getattr(type(strategy), callback, None), "__code__", None)
+    if code is None:
+        return type(strategy).__name__
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == code.co_filename]
+    line = own[-1].lineno if own else code.co_firstlineno
+    return f"{code.co_filename.rpartition('/')[2]}:{line}"

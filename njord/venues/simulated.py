@@ -4,8 +4,9 @@ What it assumes, and every report repeats: an order is first seen by the next ba
 order fills at that bar's open, moved by the slippage to the next worse tick. A limit order fills at the open if the
 bar opens at its limit or better, otherwise at its limit as soon as the bar touches it, in full. A limit order that
 its first bar's open makes marketable takes (slippage applies, never beyond the limit, taker fee); one that rested
-makes (no slippage, maker fee). Inside one bar earlier orders come first. On a bar whose high and low contradict its
-open or close only the open is believed. What costs more than is free at its fill is canceled.
+makes (no slippage, maker fee). At the open earlier orders come first; inside the bar those nearer to the open, since
+the price had to pass them, then earlier ones. On a bar whose high and low contradict its open or close only the open
+is believed. What costs more than is free at its fill is canceled, and so is a reduce-only order that would not reduce.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from njord.core.contracts import (
     BrokerReject,
     BrokerReply,
 )
-from njord.core.errors import VenueRejected
+from njord.core.errors import ConfigError, VenueRejected
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from njord.core.units import EXACT, ZERO
@@ -50,6 +51,9 @@ class SimulatedVenue:
         slippage_bps: Added against every order that takes.
         cash: Opening balance of `report_asset`.
         report_asset: The quote asset of all instruments.
+
+    Raises:
+        ConfigError: The slippage is not a number >= 0.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class SimulatedVenue:
     ) -> None:
         self._instruments = tuple(instruments)
         self._fees = fees
+        if not slippage_bps.is_finite() or slippage_bps < 0:
+            raise ConfigError(f"slippage_bps must be >= 0, was {slippage_bps}")
         numerator, denominator = slippage_bps.as_integer_ratio()
         self._slippage = (numerator, denominator * 10_000)
         self.cash = cash
@@ -165,6 +171,7 @@ class SimulatedVenue:
 
     def observe(self, bar: Bar) -> None:
         """Take over a bar's close while no order is working: `on_bar` without the matching."""
+        self._now_ns = bar.ts_ns
         self._last_ticks[bar.instrument] = bar.close
 
     def expire_all(self, ts_ns: int) -> list[Report]:
@@ -179,7 +186,8 @@ class SimulatedVenue:
         reports, self._outbox = self._outbox, []
         return reports
 
-    # First everything that the open decides, then what the bar touched later; within each, oldest first.
+    # First everything that the open decides, oldest first; then what the bar touched later, as far as is known:
+    # a price further from the open can not be reached before a nearer one on the same side.
     def _match(self, bar: Bar, orders: list[_Resting]) -> None:
         is_consistent = bar.low <= min(bar.open, bar.close) and bar.high >= max(bar.open, bar.close)
         high, low = (bar.high, bar.low) if is_consistent else (bar.open, bar.open)
@@ -207,6 +215,7 @@ class SimulatedVenue:
                 later.append((order, price))
             else:
                 order.is_resting = True
+        later.sort(key=lambda touched: abs(touched[1] - bar.open))  # Stable: equals stay oldest first.
         for order, price in later:
             self._execute(order, price, True, bar.ts_ns)
 
@@ -217,7 +226,7 @@ class SimulatedVenue:
             )
             self.slippage_paid = EXACT.add(self.slippage_paid, lost)
 
-    # Returns whether the order was filled; if not, it was canceled for lack of funds.
+    # Returns whether the order was filled; if not, it was canceled.
     def _execute(self, order: _Resting, price_ticks: int, is_maker: bool, ts_venue_ns: int) -> bool:
         req = order.req
         index = req.instrument
@@ -225,13 +234,14 @@ class SimulatedVenue:
         notional = instrument.notional(price_ticks, req.qty_lots)
         fee, fee_asset = self._fees.charge(instrument, notional, is_maker)
         qty = instrument.qty(req.qty_lots)
-        signed_qty = qty if req.side is Side.BUY else -qty
+        signed_qty = qty if req.side is Side.BUY else qty.copy_negate()
         cash_after = EXACT.subtract(
-            self.cash, EXACT.add(notional if req.side is Side.BUY else -notional, fee)
+            self.cash, EXACT.add(notional if req.side is Side.BUY else notional.copy_negate(), fee)
         )
         held_after = EXACT.add(self._held[index], signed_qty)
-        if not self._is_funded(instrument, index, cash_after, held_after, price_ticks):
-            self._end(order, OrderStatus.CANCELED, OrderReason.INSUFFICIENT_FUNDS, ts_venue_ns)
+        refused = self._objection(req, cash_after, held_after, price_ticks)
+        if refused is not None:
+            self._end(order, OrderStatus.CANCELED, refused, ts_venue_ns)
             return False
         self.cash, self._held[index] = cash_after, held_after
         self._n_trades += 1
@@ -250,17 +260,27 @@ class SimulatedVenue:
         self._end(order, OrderStatus.FILLED, OrderReason.NONE, ts_venue_ns, req.qty_lots)
         return True
 
-    # Shrinking a position is always funded. Growing one needs cash on spot, and 1x backing on a linear contract.
-    def _is_funded(
-        self, instrument: Instrument, index: int, cash_after: Decimal, held_after: Decimal, price_ticks: int
-    ) -> bool:
+    # Shrinking a position is always funded. Growing one needs cash on spot, and 1x backing where shorts are open:
+    # a short's proceeds are in the cash, and its worth once more must be there to buy it back.
+    def _objection(
+        self, req: BrokerOrderReq, cash_after: Decimal, held_after: Decimal, price_ticks: int
+    ) -> OrderReason | None:
+        index = req.instrument
         held = self._held[index]
-        if abs(held_after) <= abs(held) and held_after * held >= 0:
-            return True
-        if instrument.kind is InstrumentKind.SPOT:
-            return cash_after >= 0 and held_after >= 0
-        worth = EXACT.multiply(held_after, instrument.price(price_ticks))
-        return EXACT.add(cash_after, worth) >= abs(worth)
+        is_same_side = not held_after or held_after.is_signed() is held.is_signed()
+        if is_same_side and held_after.copy_abs() <= held.copy_abs():
+            return None
+        if req.reduce_only:
+            return OrderReason.REDUCE_ONLY
+        if held_after < 0 and self._instruments[index].kind is InstrumentKind.SPOT:
+            return OrderReason.INSUFFICIENT_FUNDS
+        backing = cash_after
+        for other, instrument in enumerate(self._instruments):
+            qty = held_after if other == index else self._held[other]
+            if qty < 0:
+                ticks = price_ticks if other == index else self._last_ticks[other]
+                backing = EXACT.add(backing, EXACT.multiply(qty, instrument.price(2 * ticks)))
+        return None if backing >= 0 else OrderReason.INSUFFICIENT_FUNDS
 
     def _filter(self, req: BrokerOrderReq) -> OrderReason | None:
         instrument = self._instruments[req.instrument]

@@ -1,0 +1,242 @@
+"""The whole system under random strategies on random bars: the promises that must hold after every engine step."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from njord.core.codec import decode, encode
+from njord.core.contracts import (
+    INBOUND,
+    Bar,
+    CancelIntent,
+    FillEvent,
+    OrderEvent,
+    OrderIntent,
+    OrderUpdate,
+    ProposalRefused,
+    RiskDecision,
+    StrategySuspended,
+    Target,
+    TimerFired,
+    TimerSet,
+)
+from njord.core.orders import TERMINAL
+from njord.core.types import InstrumentKind, OrderType, Side, TimeInForce
+from njord.strategies.base import Proposals, Strategy, StrategyParams
+from njord.strategies.context import BarView, Context
+from tests.property.strategies import INTERVAL_NS, BarHost, bar_series, instrument
+
+TRADED = (
+    instrument("BTC/USDT", tick_size=Decimal("0.5"), lot_size=Decimal("0.01"), min_notional=Decimal(1)),
+    instrument("ETH/USDT:USDT", InstrumentKind.LINEAR, tick_size=Decimal("0.25"), lot_size=Decimal("0.1")),
+)
+CAPITAL = Decimal(300)
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One thing that a random strategy does."""
+
+    what: str
+    number: int = 1
+    side: Side = Side.BUY
+    flag: bool = False
+
+
+ACTS = st.lists(
+    st.builds(
+        Act,
+        what=st.sampled_from(
+            [
+                "weight",
+                "weight",
+                "qty",
+                "market",
+                "limit",
+                "limit",
+                "cancel",
+                "timer",
+                "zero",
+                "stranger",
+                "raise",
+            ]
+        ),
+        number=st.integers(-9, 10),
+        side=st.sampled_from(Side),
+        flag=st.booleans(),
+    ),
+    max_size=3,
+)
+SCRIPTS = st.lists(ACTS, min_size=1, max_size=14)
+
+
+class Random(Strategy):
+    """Does what its script says, one line per callback."""
+
+    def __init__(self, script: list[list[Act]], warm_up: int) -> None:
+        super().__init__(StrategyParams())
+        self._script, self._warm_up = iter(script), warm_up
+
+    def warm_up(self) -> int:
+        return self._warm_up
+
+    def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
+        return [_proposal(ctx, act) for act in next(self._script, [])]
+
+    def on_fill(self, ctx: Context, fill: FillEvent) -> Proposals:
+        return [_proposal(ctx, act) for act in next(self._script, [])]
+
+    def on_timer(self, ctx: Context, timer: TimerFired) -> Proposals:
+        return [_proposal(ctx, act) for act in next(self._script, [])]
+
+
+def _proposal(ctx: Context, act: Act) -> Any:
+    match act.what:
+        case "weight":
+            return Target(weight=act.number / 10)
+        case "qty":
+            return Target(qty=Decimal(act.number) / 10)
+        case "market" | "zero":
+            lots = 0 if act.what == "zero" else 5 * abs(act.number)
+            return OrderIntent(side=act.side, qty_lots=lots, reduce_only=act.flag)
+        case "limit":
+            ticks = int((ctx.price or 1) / float(ctx.instrument.tick_size)) + act.number
+            tif = TimeInForce.IOC if act.flag else TimeInForce.GTC
+            return OrderIntent(
+                side=act.side, type=OrderType.LIMIT, tif=tif, qty_lots=30, limit_price_ticks=ticks
+            )
+        case "cancel" if ctx.open_orders:
+            return CancelIntent(
+                client_order_id=ctx.open_orders[act.number % len(ctx.open_orders)].client_order_id
+            )
+        case "cancel" | "stranger":
+            return CancelIntent(client_order_id="NJ-STRANGER")
+        case "raise" if act.number < 8:
+            return Target(weight=0.5)
+        case "timer":
+            return TimerSet(
+                key=str(act.number % 3), due_ns=ctx.ts_ns + (1 + act.number % 7) * INTERVAL_NS // 3
+            )
+    raise RuntimeError(act.what)
+
+
+def check_step(host: BarHost) -> None:
+    """What holds after every engine step."""
+    system = host.system
+    working = system.oms.working
+    assert working == system.gate.exposure.working
+    assert working == system.rebalancer.working
+    assert working == system.strategies.world.working
+    assert not system.rebalancer._undecided
+    account = system.ledger.account
+    marks = system.ledger.mark_ticks
+    account.check(marks)
+    for mirror in (system.gate.exposure.account, system.strategies.world.account, system.rebalancer._account):
+        assert mirror.balances() == account.balances()
+        assert mirror.equity(marks) == account.equity(marks)
+
+
+class Case(msgspec.Struct):
+    """A random system that can be built again."""
+
+    scripts: dict[str, dict[int, list[list[Act]]]]
+    warm_up: int
+    fixed_qty: Decimal | None
+    bars: list[Bar]
+
+    def host(self) -> BarHost:
+        """Build it, with nothing run yet."""
+        hosted = {
+            name: [(index, Random(script, self.warm_up)) for index, script in by_index.items()]
+            for name, by_index in self.scripts.items()
+        }
+        return BarHost(hosted, TRADED, capital=CAPITAL, fixed_qty=self.fixed_qty, after_step=check_step)
+
+    def run(self) -> BarHost:
+        """Build and run it to its end."""
+        return self.host().run(self.bars)
+
+
+CASES = st.builds(
+    Case,
+    scripts=st.fixed_dictionaries(
+        {name: st.dictionaries(st.integers(0, 1), SCRIPTS, min_size=1) for name in ("alpha", "beta")}
+    ),
+    warm_up=st.integers(0, 2),
+    fixed_qty=st.sampled_from([None, None, Decimal("0.5")]),
+    bars=bar_series(n_instruments=2),
+)
+HOSTS = CASES.map(Case.run)
+
+
+@given(HOSTS)
+def test_all_books_of_orders_are_equal_after_every_step_and_empty_at_the_end(host: BarHost) -> None:
+    assert len(host.system.oms.working) == 0
+
+
+@given(HOSTS)
+def test_every_intent_ends_in_exactly_one_terminal_message(host: BarHost) -> None:
+    ends: Counter[str] = Counter()
+    decisions: Counter[str] = Counter()
+    for message in host.journal.messages:
+        if isinstance(message, RiskDecision):
+            decisions[message.intent_id] += 1
+            ends[message.intent_id] += not message.allowed
+        elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
+            ends[message.intent_id] += 1
+    intents = [message.intent_id for message in host.of(OrderIntent)]
+    cancels = [message.intent_id for message in host.of(CancelIntent)]
+    assert len(set(intents + cancels)) == len(intents + cancels)
+    assert decisions == Counter(intents + cancels)
+    assert {name: n for name, n in ends.items() if name not in cancels} == dict.fromkeys(intents, 1)
+
+
+@given(HOSTS)
+def test_our_books_and_the_venues_are_the_same(host: BarHost) -> None:
+    account = host.system.ledger.account
+    assert account.cash == host.venue.cash
+    for index in range(len(TRADED)):
+        assert account.position(index).qty == host.venue.held_qty(index)
+
+
+@given(HOSTS)
+def test_every_order_follows_an_approval_of_its_own_intent(host: BarHost) -> None:
+    approved: set[str] = set()
+    for message in host.journal.messages:
+        if isinstance(message, RiskDecision) and message.allowed:
+            approved.add(message.intent_id)
+        elif isinstance(message, OrderEvent):
+            assert message.intent_id in approved
+            approved.remove(message.intent_id)
+
+
+@given(HOSTS)
+def test_every_message_of_a_run_survives_the_codec(host: BarHost) -> None:
+    for message in host.journal.messages:
+        assert decode(encode(message)) == message
+
+
+@given(HOSTS)
+def test_a_suspended_strategy_neither_proposes_nor_keeps_an_order_working(host: BarHost) -> None:
+    suspended: dict[str, int] = {}
+    for message in host.journal.messages:
+        strategy_id = getattr(message, "strategy_id", "")
+        if isinstance(message, StrategySuspended):
+            suspended[strategy_id] = message.ts_ns
+        elif isinstance(message, Target | OrderIntent | OrderEvent | TimerSet | ProposalRefused):
+            assert strategy_id not in suspended
+        elif isinstance(message, FillEvent):  # What the venue filled in the same bar had happened already.
+            assert message.ts_ns <= suspended.get(strategy_id, message.ts_ns)
+
+
+@given(CASES)
+def test_the_inbound_messages_alone_derive_every_message_again_byte_for_byte(case: Case) -> None:
+    recorded = case.run().journal.messages
+    again = case.host()  # Its first message, the kill switch, has been stepped already.
+    for message in recorded[1:]:
+        if type(message) in INBOUND:
+            again.system.engine.step(message)
+    assert [encode(m) for m in again.journal.messages] == [encode(m) for m in recorded]

@@ -1,0 +1,40 @@
+"""Ids: short, deterministic, one per order."""
+
+import re
+
+from njord.core.ids import Counter, client_order_id, short_hash
+
+
+def test_a_client_order_id_is_nj_and_20_base32_characters_and_never_changes() -> None:
+    made = client_order_id("main", "run", "sma-1")
+    assert re.fullmatch(r"NJ-[A-Z2-7]{20}", made)
+    assert made == client_order_id("main", "run", "sma-1", attempt=0)
+    assert made == "NJ-" + EXPECTED
+
+
+def test_any_difference_gives_another_id() -> None:
+    ids = {
+        client_order_id(account, run, f"{strategy}-{n}", attempt)
+        for account in ("main", "other")
+        for run in ("run", "run2")
+        for strategy in ("a", "b", "a-1")
+        for n in range(1, 500)
+        for attempt in (0, 1)
+    }
+    assert len(ids) == 2 * 2 * 3 * 499 * 2
+
+
+def test_parts_do_not_run_into_each_other() -> None:
+    assert client_order_id("a", "bc", "i") != client_order_id("ab", "c", "i")
+    assert short_hash("a", "bc") != short_hash("ab", "c")
+    assert re.fullmatch(r"[a-z2-7]{12}", short_hash("a"))
+
+
+def test_a_counter_goes_on_where_a_journal_ended() -> None:
+    fresh, continued = Counter("sma"), Counter("sma", last=41)
+    assert [fresh.next(), fresh.next()] == ["sma-1", "sma-2"]
+    assert continued.next() == "sma-42"
+
+
+# SHA-256 of the parts joined by the unit separator, first 100 bits in base32 (RFC 4648).
+EXPECTED = "4HMBT2GCCZGQYCW2DCHB"

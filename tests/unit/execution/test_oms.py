@@ -1,0 +1,49 @@
+"""The order manager: it follows orders, and cancels those of a strategy that fell."""
+
+from typing import Any
+
+from njord.core.contracts import CancelIntent, FillEvent, Message, OrderEvent, OrderUpdate, StrategySuspended
+from njord.core.orders import WorkingOrders
+from njord.core.types import OrderStatus
+from njord.execution.oms import OrderManager
+from tests.property.strategies import START_NS, fill_event, order_event, order_update
+
+
+def tell(manager: OrderManager, message: Message) -> Any:
+    return manager.handlers()[type(message)](message)
+
+
+def test_it_follows_orders_as_the_one_reducer_does() -> None:
+    manager, expected = OrderManager("main"), WorkingOrders()
+    story: list[OrderEvent | FillEvent | OrderUpdate] = [
+        order_event("a"),
+        order_event("b"),
+        order_update(OrderStatus.ACCEPTED, "a"),
+        fill_event("a", qty_lots=3),
+        order_update(OrderStatus.CANCELED, "b"),
+    ]
+    for message in story:
+        tell(manager, message)
+        expected.apply(message)
+        assert manager.working == expected
+    assert len(manager.working) == 1
+
+
+def test_a_suspended_strategys_orders_are_canceled_each_once_and_nobody_elses() -> None:
+    manager = OrderManager("main")
+    for name, owner, index in (("a", "bad", 0), ("b", "good", 0), ("c", "bad", 1)):
+        tell(manager, order_event(name, strategy_id=owner, instrument=index))
+    cancels = tell(manager, StrategySuspended(ts_ns=START_NS + 5, strategy_id="bad", error="x"))
+    assert cancels == [
+        CancelIntent(
+            ts_ns=START_NS + 5,
+            instrument=index,
+            account_id="main",
+            strategy_id="bad",
+            intent_id=f"oms-{number}",
+            client_order_id=name,
+            reason="its strategy was suspended",
+        )
+        for number, (name, index) in enumerate([("a", 0), ("c", 1)], start=1)
+    ]
+    assert len(manager.working) == 3  # They work until the venue says otherwise.
