@@ -81,7 +81,6 @@ def _context(
         "trip_histogram": histogram(np.array(trip_returns, dtype=np.float64)),
         "day_histogram": histogram(drawn.daily_returns),
         "first_trips": page_sections.first_trips(result, TRIPS_WITHOUT_SCRIPT),
-        "seed": _seed(folder),
         "replay": f"njord replay {shlex.quote(folder.name)}",
         "licenses": [(n, _asset(f"vendor/{n}.LICENSE")) for n in ("lightweight-charts", "uplot")],
     }
@@ -167,12 +166,3 @@ def _embedded(data: dict[str, Any]) -> str:
 
 def _asset(name: str) -> str:
     return files("njord.backtest").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-# The seed belongs to the configuration, which stands in the machine's sidecar and not in the result.
-def _seed(folder: Path) -> int | None:
-    sidecar = folder / "run.json"
-    if not sidecar.is_file():
-        return None
-    seed = msgspec.json.decode(sidecar.read_bytes()).get("config", {}).get("backtest", {}).get("seed")
-    return seed if isinstance(seed, int) else None

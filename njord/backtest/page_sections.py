@@ -137,7 +137,7 @@ def instrument_rows(result: BacktestResult) -> list[tuple[str, str]]:
     return [(clip(name.replace("_", " ")), _decimal(value)) for name, value in result.instrument.items()]
 
 
-def hash_rows(result: BacktestResult, seed: int | None) -> list[tuple[str, str]]:
+def hash_rows(result: BacktestResult) -> list[tuple[str, str]]:
     """Return what identifies the run and its inputs."""
     rows = [
         ("run id", result.run_id),
@@ -147,9 +147,12 @@ def hash_rows(result: BacktestResult, seed: int | None) -> list[tuple[str, str]]
         ("journal messages", count(result.journal["n_messages"])),
         ("strategy source", str(result.strategy.get("source_hash", "unknown"))),
         ("njord version", result.njord_version),
+        ("njord source", result.code_hash),
+        ("configuration", result.config_hash),
+        ("seed", str(result.seed)),
         ("result schema", str(result.schema)),
     ]
-    return [(name, clip(value)) for name, value in rows] + ([("seed", str(seed))] if seed is not None else [])
+    return [(name, clip(value)) for name, value in rows]
 
 
 def warnings(result: BacktestResult) -> list[str]:

@@ -93,6 +93,9 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
         assumptions: In sentences, what the result rests on.
         risk_profile: Name, and every rule with its parameters.
         warnings: What the user should look at first.
+        seed: Of everything random in the run.
+        config_hash: Of the whole configuration, secrets left out.
+        code_hash: Of njord's own source files.
         error: Why the strategy was suspended; empty if it was not.
     """
 
@@ -123,4 +126,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     risk_profile: dict[str, Any]
     costs: dict[str, str]
     warnings: list[str]
+    seed: int
+    config_hash: str
+    code_hash: str
     error: str = ""

@@ -279,6 +279,8 @@ def _context(prepared: Prepared) -> dict[str, Any]:
             "slippage_bps": f"{costs.slippage_bps:f}",
         },
         "seed": costs.seed,
+        "config_hash": prepared.started.config_hash,
+        "code_hash": prepared.started.code_hash,
     }
 
 
@@ -308,7 +310,7 @@ def _machine(prepared: Prepared, result: BacktestResult, run_s: float) -> bytes:
         "instrument": msgspec.to_builtins(prepared.dataset.instrument),
         "rows": list(prepared.rows),
         "qty": None if prepared.request.qty is None else f"{prepared.request.qty:f}",
-        "config": prepared.config.model_dump(mode="json"),
+        "config": prepared.config.model_dump(mode="json", exclude={"redis"}),  # Its URL may hold a password.
         "python": sys.version.split()[0],
         "engine_s": round(run_s, 6),
         "bars_per_s": round(n_rows / max(run_s, 1e-9)),

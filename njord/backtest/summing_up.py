@@ -101,6 +101,9 @@ def sum_up(
         risk_profile={"name": spec.risk_profile, "rules": describe(outcome.system.rules)},
         costs=context["costs"],
         warnings=[*context["warnings"], *_warnings(dataset)],
+        seed=context["seed"],
+        config_hash=context["config_hash"],
+        code_hash=context["code_hash"],
         error=recorder.suspended[0].error if recorder.suspended else "",
     )
 

@@ -112,3 +112,16 @@ def test_a_strategy_that_raises_ends_with_its_own_exit_code_and_its_line(
     (room / "empty.py").write_text("x = 1\n")
     assert run(["backtest", "./empty.py", "--data", str(data)]) == 2
     assert "exactly one Strategy" in capsys.readouterr().err
+
+
+def test_a_configured_secret_reaches_no_file_and_the_run_still_replays(
+    room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NJORD_REDIS__URL", "redis://:canary-hunter2@127.0.0.1:6379/0")
+    assert run(["demo"]) == 0
+    assert run(["replay", "last"]) == 0
+    output = capsys.readouterr()
+    assert "canary" not in output.out + output.err
+    written = [path for path in room.rglob("*") if path.is_file()]
+    assert len(written) > 5
+    assert not [path for path in written if b"canary" in path.read_bytes()]
