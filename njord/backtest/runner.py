@@ -161,7 +161,6 @@ class HistoryHost:
     def _follow(self, messages: list[Message], now_ns: int) -> None:
         for message in messages:
             self._recorder.observe(message)
-        for message in messages:
             if isinstance(message, (OrderEvent, CancelEvent)):
                 reply = self._gateway.send(message, now_ns)
                 if reply is not None:

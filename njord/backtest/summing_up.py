@@ -236,11 +236,15 @@ def _warnings(dataset: BarDataset) -> list[str]:
     quality = dataset.quality
     found = []
     if quality.n_missing_bars:
-        found.append(f"{quality.n_missing_bars} bars are missing in {quality.n_gaps} gaps")
+        found.append(f"{_count(quality.n_missing_bars, 'bar')} missing in {_count(quality.n_gaps, 'gap')}")
     if quality.n_inconsistent:
         found.append(
-            f"{quality.n_inconsistent} bars contradict themselves (high below low, or open/close outside)"
+            f"{_count(quality.n_inconsistent, 'bar')} with high below low, or open or close outside them"
         )
     if quality.n_off_grid:
-        found.append(f"{quality.n_off_grid} prices lay off the tick grid and were rounded")
+        found.append(f"{_count(quality.n_off_grid, 'price')} off the tick grid, rounded")
     return found
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -4,7 +4,6 @@ No clock, no chance, no I/O. A message is journaled, then handed to the componen
 return joins the end of the queue. The step ends when the queue is empty.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from njord.core.component import Component, Handler, JournalSink
@@ -40,29 +39,16 @@ class Engine:
         Raises:
             RunawayCascade: The components keep answering each other.
         """
-        self._append(message)
+        append, handlers = self._append, self._handlers
         done = [message]
-        handlers = self._handlers
-        queue: deque[Message] | None = None
-        for handle in handlers.get(type(message), ()):
-            caused = handle(message)
-            if caused:
-                if queue is None:
-                    queue = deque(caused)
-                else:
-                    queue.extend(caused)
-        if queue is None:
-            return done
-        while queue:
-            current = queue.popleft()
-            self._append(current)
-            done.append(current)
-            if len(done) > self._cascade_max:
+        for n_done, current in enumerate(done, 1):  # It grows while it is walked: first in, first out.
+            append(current)
+            if n_done > self._cascade_max:
                 raise RunawayCascade(
                     f"{type(message).__name__} at {message.ts_ns} caused more than {self._cascade_max} messages"
                 )
             for handle in handlers.get(type(current), ()):
                 caused = handle(current)
                 if caused:
-                    queue.extend(caused)
+                    done.extend(caused)
         return done

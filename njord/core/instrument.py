@@ -17,6 +17,7 @@ from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
 MAX_SCALE = 18
 MAX_DIGITS = 40  # Of a step or bound: with 80 digits for money, every product of two stays exact.
 INT64_MAX = 2**63 - 1
+_multiply = EXACT.multiply
 
 
 def exact(value: Decimal | str | int | float) -> Decimal:
@@ -139,6 +140,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return EXACT.scaleb(Decimal(1), -self.money_scale)
 
     @cached_property
+    def _unit(self) -> Decimal:
+        # What one tick x one lot is worth; a whole number times it is exact and keeps its scale.
+        return EXACT.scaleb(Decimal(self.unit_multiple), -self.unit_scale)
+
+    @cached_property
+    def _tick(self) -> Decimal:
+        return EXACT.scaleb(Decimal(self.tick_multiple), -self.tick_scale)
+
+    @cached_property
+    def _lot(self) -> Decimal:
+        return EXACT.scaleb(Decimal(self.lot_multiple), -self.lot_scale)
+
+    @cached_property
     def _price_divisor(self) -> int:
         return int(10**self.tick_scale)
 
@@ -150,15 +164,15 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def price(self, ticks: int) -> Decimal:
         """Return the exact price of `ticks`, in quote per base."""
-        return EXACT.scaleb(Decimal(ticks * self.tick_multiple), -self.tick_scale)
+        return _multiply(self._tick, ticks)
 
     def qty(self, lots: int) -> Decimal:
         """Return the exact quantity of `lots`, in base."""
-        return EXACT.scaleb(Decimal(lots * self.lot_multiple), -self.lot_scale)
+        return _multiply(self._lot, lots)
 
     def notional(self, ticks: int, lots: int) -> Decimal:
         """Return price x quantity, exact, in quote."""
-        return EXACT.scaleb(Decimal(ticks * lots * self.unit_multiple), -self.unit_scale)
+        return _multiply(self._unit, ticks * lots)
 
     def price_float(self, ticks: int) -> float:
         """Return the float nearest to the price of `ticks`: for signals and charts, never for money."""
