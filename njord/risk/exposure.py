@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from njord.core.account import Account
 from njord.core.contracts import Bar, FillEvent, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
-from njord.core.instrument import Instrument
+from njord.core.instrument import INT64_MAX, Instrument
 from njord.core.orders import WorkingOrders
 from njord.core.types import OrderType, Side, TradingState
 from njord.core.units import BPS, EXACT, NS_PER_DAY, NS_PER_MINUTE, ZERO
@@ -73,7 +73,6 @@ class Exposure:
 
     def observe_fill(self, fill: FillEvent) -> None:
         """Reduce what remains of the order; the position follows with the ledger's snapshot."""
-        self.advance(fill.ts_ns)
         self.working.fill(fill)
 
     def observe_position(self, snapshot: PositionSnapshot) -> None:
@@ -189,7 +188,9 @@ class Exposure:
         index, lots = intent.instrument, intent.qty_lots
         if type(index) is not int or type(lots) is not int or type(intent.side) is not Side:
             return False
-        return 0 <= index < len(self.instruments) and lots > 0 and not self.growth_qty(intent)
+        if not 0 <= index < len(self.instruments) or not 0 < lots <= INT64_MAX:
+            return False
+        return not self.growth_qty(intent)
 
     # --- money ---
 

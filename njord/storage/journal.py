@@ -34,6 +34,7 @@ from njord.storage.journal_reader import (
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
+_ROWS = (Bar, TradeEvent, BookEvent, TickerEvent)  # What a Ref can stand for.
 _END_MARK = b'{"end":true}\n'
 _INTERRUPTED = "INTERRUPTED: a write was cut short, what follows can not be trusted"
 _CLOSED = "CLOSED: the journal was closed"
@@ -128,7 +129,7 @@ class JournalWriter:
             raise JournalHalted(self._halt)
         if (
             self._referenced
-            and isinstance(message, (Bar, TradeEvent, BookEvent, TickerEvent))
+            and isinstance(message, _ROWS)
             and message.instrument == self._referenced_instrument
         ):
             self._seq += 1

@@ -8,9 +8,9 @@ from njord.storage.disk import DiskFile, OsDisk, OsFile
 
 
 class FailingDisk:
-    """Fails the `fail_at`-th operation (from 1) with `code`, and every later one; a failing write takes `n_taken` bytes.
+    """Fails the `fail_at`-th operation (from 1) with `code`; a failing write takes `n_taken` bytes.
 
-    `kinds` says which operations count: open, write, sync, truncate, close, folder.
+    `kinds` says which operations count: open, write, sync, truncate, close, folder. `recovers` = all later ones work.
     """
 
     def __init__(
@@ -19,11 +19,13 @@ class FailingDisk:
         code: int = errno.ENOSPC,
         n_taken: int = 0,
         kinds: tuple[str, ...] = ("open", "write", "sync", "folder"),
+        recovers: bool = False,
     ) -> None:
         self.fail_at = fail_at
         self.code = code
         self.n_taken = n_taken
         self.kinds = kinds
+        self.recovers = recovers
         self.done: list[str] = []
 
     @property
@@ -34,7 +36,7 @@ class FailingDisk:
         """Note one operation; say whether it must fail."""
         if kind in self.kinds:
             self.done.append(kind)
-            return self.has_failed
+            return len(self.done) == self.fail_at or (self.has_failed and not self.recovers)
         return False
 
     def refuse(self, kind: str) -> None:

@@ -1,5 +1,6 @@
 """The journal as written and read back: its form, its chain, its end, and what it refuses."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -80,6 +81,23 @@ def test_the_same_messages_make_the_same_bytes_and_one_other_message_another_hea
     third.append(timer(1))
     third.close()
     assert third.head != first.head
+
+
+def test_a_block_after_another_history_has_another_hash(tmp_path: Path) -> None:
+    hashes = []
+    for name, first in (("a", timer(1)), ("b", timer(2))):
+        writer = JournalWriter(tmp_path / name)
+        writer.append(first)
+        writer.commit()
+        writer.append(timer(3))
+        writer.close()
+        hashes.append([block.hash for block in read_blocks(tmp_path / name)][1])
+    assert hashes[0] != hashes[1]
+
+
+def test_a_block_is_hashed_as_the_documentation_says() -> None:
+    text = f"{GENESIS}\n3 7\n".encode() + b"lines\n"
+    assert block_hash(GENESIS, 3, 7, b"lines\n") == hashlib.sha256(text).hexdigest()
 
 
 def test_segments_turn_over_once_they_are_full_and_not_before(tmp_path: Path) -> None:
@@ -207,6 +225,17 @@ def test_resuming_after_a_clean_end_goes_on_with_the_next_number(tmp_path: Path)
     state = scan(tmp_path)
     assert (state.last_seq, state.is_complete, state.rows_outstanding, state.seams) == (14, True, 0, [])
     assert sorted(messages(tmp_path))[-3:] == [11, 13, 14]
+
+
+def test_a_resumed_journal_is_complete_again_only_when_it_is_closed_again(tmp_path: Path) -> None:
+    write_small(tmp_path)
+    writer, _ = JournalWriter.resume(tmp_path)
+    assert scan(tmp_path).is_complete
+    writer.append(timer(12))
+    writer.sync()
+    assert not scan(tmp_path).is_complete
+    writer.close()
+    assert scan(tmp_path).is_complete
 
 
 def test_resuming_where_nothing_is_begins_a_journal(tmp_path: Path) -> None:

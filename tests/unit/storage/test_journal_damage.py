@@ -94,6 +94,17 @@ def test_bytes_added_after_the_end_are_detected(journal: Path) -> None:
         assert outcome(journal)[0] == expected, added
 
 
+def test_bytes_added_to_an_earlier_segment_are_never_taken_for_a_torn_tail(journal: Path) -> None:
+    for path in segments(journal)[:-1]:
+        data = path.read_bytes()
+        for added in (b"x", b'{"seq":12,"message":{}}\n', b"\0" * 512):
+            path.write_bytes(data + added)
+            found, text = outcome(journal)
+            assert found == CORRUPT
+            assert f"{path.name} is cut off at byte {len(data)}" in text
+        path.write_bytes(data)
+
+
 def rearranged(parts: list[bytes]) -> Iterator[tuple[str, int, list[bytes]]]:
     """Yield `parts` with one deleted, doubled, or swapped with another."""
     for at, part in enumerate(parts):

@@ -58,16 +58,17 @@ def check_what_stayed(directory: Path, session: Session) -> None:
     assert scan(directory).last_seq == state.last_seq + 1
 
 
+@pytest.mark.parametrize("recovers", [False, True])
 @pytest.mark.parametrize("code", REASONS)
 def test_every_operation_refused_halts_by_name_and_keeps_every_closed_block(
-    tmp_path: Path, code: int
+    tmp_path: Path, code: int, recovers: bool
 ) -> None:
     n = n_operations(tmp_path / "whole")
     assert n > 20
     for fail_at in range(1, n + 1):
-        for n_taken in (0, 1, 60, 10**6):
+        for n_taken in (0, 60, 10**6):
             directory = tmp_path / f"{fail_at}-{n_taken}"
-            session = Session(directory, FailingDisk(fail_at, code, n_taken))
+            session = Session(directory, FailingDisk(fail_at, code, n_taken, recovers=recovers))
             with pytest.raises(JournalHalted) as halted:
                 session.run()
             assert str(halted.value) == REASONS[code]
@@ -170,6 +171,23 @@ def test_an_interrupt_in_the_middle_of_a_write_never_writes_a_block_twice(
         writer.commit()
     with pytest.raises(JournalHalted, match="INTERRUPTED"):
         writer.append(timer(3))
+    writer.close()
+    assert messages(tmp_path) == {1: timer(1)}
+
+
+def test_an_interrupt_right_after_a_write_never_writes_a_block_twice(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path)
+    writer.append(timer(1))
+    write = writer._write
+
+    def write_and_be_interrupted(data: bytes) -> None:
+        write(data)
+        raise KeyboardInterrupt
+
+    writer._write = write_and_be_interrupted  # type: ignore[method-assign]  # A signal comes between two lines.
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit()
+    writer._write = write  # type: ignore[method-assign]
     writer.close()
     assert messages(tmp_path) == {1: timer(1)}
 
