@@ -4,12 +4,12 @@ What it assumes, and every report repeats: an order is first seen by the next ba
 order fills at that bar's open, moved by the slippage to the next worse tick. A limit order fills at the open if the
 bar opens at its limit or better, otherwise at its limit as soon as the bar touches it, in full. A limit order that
 its first bar's open makes marketable takes (slippage applies, never beyond the limit, taker fee); one that rested
-makes (no slippage, maker fee). At the open earlier orders come first; inside the bar those nearer to the open, since
-the price had to pass them, then earlier ones. On a bar whose high and low contradict its open or close only the open
+makes (no slippage, maker fee). Earlier orders come first, but inside the bar, of two on one side, the one nearer to
+the open, since the price had to pass it. On a bar whose high and low contradict its open or close only the open
 is believed. What costs more than is free at its fill is canceled, and so is a reduce-only order that would not reduce.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -186,8 +186,7 @@ class SimulatedVenue:
         reports, self._outbox = self._outbox, []
         return reports
 
-    # First everything that the open decides, oldest first; then what the bar touched later, as far as is known:
-    # a price further from the open can not be reached before a nearer one on the same side.
+    # First everything that the open decides, oldest first; then what the bar touched later.
     def _match(self, bar: Bar, orders: list[_Resting]) -> None:
         is_consistent = bar.low <= min(bar.open, bar.close) and bar.high >= max(bar.open, bar.close)
         high, low = (bar.high, bar.low) if is_consistent else (bar.open, bar.open)
@@ -215,8 +214,7 @@ class SimulatedVenue:
                 later.append((order, price))
             else:
                 order.is_resting = True
-        later.sort(key=lambda touched: abs(touched[1] - bar.open))  # Stable: equals stay oldest first.
-        for order, price in later:
+        for order, price in _as_reached(later):
             self._execute(order, price, True, bar.ts_ns)
 
     def _take(self, order: _Resting, seen_ticks: int, paid_ticks: int, ts_venue_ns: int) -> None:
@@ -337,3 +335,16 @@ class SimulatedVenue:
             if instrument.symbol == symbol:
                 return index
         raise VenueRejected(f"{symbol} is not traded here")
+
+
+# Oldest first, as far as the bar leaves that open: a limit further from the open can not be reached before a nearer
+# one of the same side, while between a buy and a sell the bar does not say. Sorting is stable.
+def _as_reached(touched: list[tuple[_Resting, int]]) -> Iterator[tuple[_Resting, int]]:
+    by_side = {
+        sign: iter(
+            sorted((each for each in touched if each[0].sign == sign), key=lambda each: -sign * each[1])
+        )
+        for sign in (1, -1)
+    }
+    for order, _ in touched:
+        yield next(by_side[order.sign])

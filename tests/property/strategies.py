@@ -246,7 +246,7 @@ class BarHost:
         slippage_bps: Of takers.
         rules: Risk rules by name; the research profile unless given.
         fixed_qty: As `--qty`.
-        after_step: Called after every engine step.
+        after_step: Called after every engine step, with the message that went in.
     """
 
     def __init__(
@@ -259,7 +259,7 @@ class BarHost:
         slippage_bps: Decimal = Decimal(5),
         rules: Mapping[str, Mapping[str, Any]] | None = None,
         fixed_qty: Decimal | None = None,
-        after_step: Callable[["BarHost"], None] = lambda host: None,
+        after_step: Callable[["BarHost", Message], None] = lambda host, message: None,
     ) -> None:
         self.journal = MemoryJournal()
         spec = SystemSpec(
@@ -306,7 +306,7 @@ class BarHost:
     def step(self, message: Message) -> None:
         """Run one inbound message and hand on what it caused."""
         done = self.system.engine.step(message)
-        self._after_step(self)
+        self._after_step(self, message)
         for caused in done:
             if isinstance(caused, OrderEvent | CancelEvent):
                 reply = self.gateway.send(caused, message.ts_ns)

@@ -241,7 +241,7 @@ def _last(bars: list[Bar], index: int, now: Bar) -> int:
 
 
 @given(MARKETS, WISHES)
-def test_at_the_open_the_older_order_fills_first_and_inside_the_bar_the_nearer_one(
+def test_older_orders_fill_first_but_inside_a_bar_the_nearer_of_one_side(
     bars: list[Bar], wishes: list[Wish]
 ) -> None:
     run = Run(bars, wishes)
@@ -250,10 +250,13 @@ def test_at_the_open_the_older_order_fills_first_and_inside_the_bar_the_nearer_o
     for req, fill, current in run.fills():
         by_bar.setdefault(current, []).append((req, fill))
     for current, fills in by_bar.items():
-        keys = [
-            (0, 0, rank[req.client_order_id])
-            if fill.ts_venue_ns == current.ts_open_ns
-            else (1, abs(fill.price_ticks - current.open), rank[req.client_order_id])
-            for req, fill in fills
-        ]
-        assert keys == sorted(keys)
+        at_open = [rank[req.client_order_id] for req, fill in fills if fill.ts_venue_ns == current.ts_open_ns]
+        assert at_open == sorted(at_open)
+        assert all(fill.ts_venue_ns == current.ts_open_ns for _, fill in fills[: len(at_open)])
+        for side in Side:
+            inside = [
+                (abs(fill.price_ticks - current.open), rank[req.client_order_id])
+                for req, fill in fills[len(at_open) :]
+                if req.side is side
+            ]
+            assert inside == sorted(inside)

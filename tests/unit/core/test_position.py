@@ -39,9 +39,10 @@ def test_a_short_earns_when_the_price_falls() -> None:
 
 def test_what_a_partial_close_rounds_away_stays_in_the_cost_of_the_rest() -> None:
     position = after(("1", "1"), ("2", "2"), ("-1", "2"))
-    # Cost 5 over 3: a third of it has no end.
+    # Cost 5 over 3: a third of it has no end. The quantum is the one promised, 18 decimals.
     assert position.cost + (2 - position.realized_pnl) == 5
     assert abs(position.realized_pnl * 3 - 1) <= 3 * COST_QUANTUM / 2
+    assert COST_QUANTUM.as_tuple() == Decimal("1e-18").as_tuple()
     assert after(("1", "1"), ("2", "2"), ("-1", "2"), ("-2", "2")).realized_pnl == 1
 
 

@@ -221,6 +221,12 @@ def test_each_strategy_has_its_own_position() -> None:
     assert desk.intent(weight=0.0).qty_lots == 1000
 
 
+def test_another_strategys_order_is_not_on_its_way_to_this_one() -> None:
+    desk = Desk().close(10_000)
+    desk.approve(desk.intent("other", qty=Decimal(1)))
+    assert desk.intent(qty=Decimal(1)).qty_lots == 1000
+
+
 def test_a_flip_is_one_order_through_zero() -> None:
     desk = Desk(PERP).close(10_000)
     desk.fill(desk.intent(qty=Decimal(2)), 10_000)
@@ -264,6 +270,14 @@ def test_one_strategys_exit_that_the_account_would_enter_by_is_not_called_reduce
     desk.fill(desk.intent("other", qty=Decimal(-2)), 10_000)  # The account is flat.
     exit_ = desk.intent(weight=0.0)
     assert (exit_.side, exit_.qty_lots, exit_.reduce_only) == (Side.SELL, 2000, False)
+
+
+def test_a_flip_is_not_called_reduce_only_even_where_the_account_holds_more() -> None:
+    desk = Desk(PERP).close(10_000)
+    desk.fill(desk.intent(qty=Decimal(2)), 10_000)
+    desk.fill(desk.intent("other", qty=Decimal(2)), 10_000)
+    flip = desk.intent(qty=Decimal(-1))
+    assert (flip.qty_lots, flip.reduce_only) == (3000, False)
 
 
 def test_two_exits_of_one_position_are_not_both_called_reduce_only() -> None:

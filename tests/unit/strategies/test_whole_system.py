@@ -13,6 +13,7 @@ from njord.core.contracts import (
     OrderEvent,
     OrderIntent,
     OrderUpdate,
+    PositionSnapshot,
     ProposalRefused,
     RiskDecision,
     StrategySuspended,
@@ -98,6 +99,25 @@ def test_an_order_decided_on_a_close_fills_at_the_next_open_and_is_known_at_its_
     host = run(Scripted({1: lambda ctx: market(Side.BUY)}), bars)
     (fill,) = host.of(FillEvent)
     assert (fill.price_ticks, fill.ts_venue_ns, fill.ts_ns) == (105, bars[1].ts_open_ns, bars[1].ts_ns)
+
+
+def test_a_fill_is_followed_by_its_snapshot_in_the_journal() -> None:
+    host = run(Scripted({1: lambda ctx: market(Side.BUY)}), FLAT)
+    kinds = [type(message) for message in host.journal.messages]
+    assert kinds[kinds.index(FillEvent) + 1] is PositionSnapshot
+    (snapshot,) = host.of(PositionSnapshot)
+    assert [snapshot.qty, snapshot.cost, snapshot.cash] == [1, 100, 9900]
+
+
+def test_an_approval_that_was_sent_too_late_ends_its_order_everywhere() -> None:
+    host = BarHost({"s": [(0, Scripted({1: lambda ctx: market(Side.BUY)}))]}, (SPOT,))
+    order = host.system.engine.step(FLAT[0])[-1]
+    assert isinstance(order, OrderEvent)
+    update = host.gateway.send(order, order.expires_ns + 1)
+    assert isinstance(update, OrderUpdate)
+    host.step(update)
+    assert endings(host) == [(OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED)]
+    assert host.venue.n_working == len(host.system.oms.working) == len(host.system.gate.exposure.working) == 0
 
 
 def test_a_limit_order_rests_until_the_market_comes_to_it() -> None:

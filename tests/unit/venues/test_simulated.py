@@ -192,6 +192,17 @@ def test_equal_limits_inside_a_bar_fill_oldest_first() -> None:
     assert [name for name, _, _ in fills(where.on_bar(bar(0, 100, 101, 85, 100)))] == ["z", "y", "a"]
 
 
+def test_between_a_buy_and_a_sell_inside_a_bar_the_older_comes_first() -> None:
+    where = placed(
+        venue(PERP),
+        request("far buy", limit=90, qty_lots=1),
+        request("sell", side=Side.SELL, limit=101, qty_lots=1),
+        request("near buy", limit=98, qty_lots=1),
+    )
+    names = [name for name, _, _ in fills(where.on_bar(bar(0, 100, 101, 85, 100)))]
+    assert names == ["near buy", "sell", "far buy"]
+
+
 # --- money ---
 
 
