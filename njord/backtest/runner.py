@@ -98,6 +98,7 @@ class HistoryHost:
         self._gateway = Gateway(venue, venue.exchange_rules())
         self._timers = Timers()
         self._now_ns = 0
+        self._last_bar: Bar | None = None
 
     def run(
         self,
@@ -140,6 +141,8 @@ class HistoryHost:
         for row, bar in enumerate(chunk_bars(chunk, interval_ns)):
             ts_ns = bar.ts_ns
             if timers.next_due_ns <= ts_ns:
+                if self._last_bar is not None:
+                    venue.observe(self._last_bar)  # What a timer sends is measured at the last known price.
                 for timer in timers.pop(ts_ns):
                     self._step(timer)
             if venue.n_working and self._deliver(venue.on_bar(bar), ts_ns):
@@ -148,6 +151,7 @@ class HistoryHost:
             if len(done) > 1:
                 venue.observe(bar)
                 self._follow(done, ts_ns)
+            self._last_bar = bar
         self._now_ns = int(chunk.ts_open_ns[-1]) + interval_ns
         self._mark(chunk.ts_open_ns + interval_ns, chunk.close)
 
@@ -191,11 +195,12 @@ class HistoryHost:
             )
 
 
-def chunk_bars(chunk: BarChunk, interval_ns: int) -> Iterator[Bar]:
-    """Yield a chunk's rows as messages."""
+def chunk_bars(chunk: BarChunk, interval_ns: int) -> list[Bar]:
+    """Return a chunk's rows as messages."""
     columns = (chunk.ts_open_ns, chunk.open, chunk.high, chunk.low, chunk.close, chunk.volume_lots)
-    for ts_open_ns, open_, high, low, close, volume in zip(*(c.tolist() for c in columns), strict=True):
-        yield Bar(
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [
+        Bar(
             ts_ns=ts_open_ns + interval_ns,
             instrument=0,
             ts_open_ns=ts_open_ns,
@@ -205,3 +210,5 @@ def chunk_bars(chunk: BarChunk, interval_ns: int) -> Iterator[Bar]:
             close=close,
             volume_lots=volume,
         )
+        for ts_open_ns, open_, high, low, close, volume in rows
+    ]

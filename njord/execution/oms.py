@@ -25,7 +25,7 @@ class OrderManager:
     def __init__(self, account_id: str) -> None:
         self.working = WorkingOrders()
         self._account_id = account_id
-        self._ids = Counter("oms")
+        self._ids = Counter("@oms")  # No strategy file can be called so: their ids never meet.
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""

@@ -40,7 +40,7 @@ def test_a_suspended_strategys_orders_are_canceled_each_once_and_nobody_elses() 
             instrument=index,
             account_id="main",
             strategy_id="bad",
-            intent_id=f"oms-{number}",
+            intent_id=f"@oms-{number}",
             client_order_id=name,
             reason="its strategy was suspended",
         )
