@@ -6,7 +6,7 @@ import hashlib
 CLIENT_ID_PREFIX = "NJ-"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)  # Ten bits at a time.
-_SHIFTS = tuple(range(90, -1, -10))
+_LOW_HALF = (1 << 50) - 1
 
 
 def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int = 0) -> str:
@@ -15,9 +15,14 @@ def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int =
     Short and plain enough for any venue's limit on client ids; deterministic, so that a retry after a crash can not
     become a second order.
     """
-    text = "\x1f".join((account_id, run_id, intent_id, str(attempt)))
+    text = f"{account_id}\x1f{run_id}\x1f{intent_id}\x1f{attempt}"
     bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:13]) >> 4
-    return CLIENT_ID_PREFIX + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
+    high, low = bits >> 50, bits & _LOW_HALF
+    return (
+        f"{CLIENT_ID_PREFIX}{_PAIRS[high >> 40]}{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}"
+        f"{_PAIRS[high >> 10 & 1023]}{_PAIRS[high & 1023]}{_PAIRS[low >> 40]}{_PAIRS[low >> 30 & 1023]}"
+        f"{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 def short_hash(*parts: str) -> str:

@@ -18,6 +18,7 @@ from njord.core.units import BPS, EXACT, NS_PER_DAY, NS_PER_MINUTE, ZERO
 from njord.risk.decided import DecidedIds
 from njord.risk.losses import LossWatch
 
+_UNASKED = Decimal("NaN")  # Told apart from any answer by identity.
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 
@@ -50,7 +51,12 @@ class Exposure:
         self._approved_by: dict[str, int] = {}
         self._losses = LossWatch(n)
         self._day_end_ns = 0
+        self._weighed: OrderIntent | None = None
+        self._growth: Decimal | None = None
+        self._worst: Decimal | None = None
+        self._equity: Decimal | None = None
         self.day_start_equity: Decimal | None = account.equity(self.mark_ticks)
+        self.weigh(None)
 
     # --- following the engine's messages ---
 
@@ -107,6 +113,15 @@ class Exposure:
             self.day_start_equity = self.account.equity(self.mark_ticks)
             self._day_end_ns = -(-ts_ns // NS_PER_DAY) * NS_PER_DAY
 
+    def weigh(self, intent: OrderIntent | None) -> None:
+        """Remember what the rules find out until the next call: nothing changes while they are asked about one intent.
+
+        Several rules ask the same; None ends it.
+        """
+        self._weighed = intent
+        self._growth = None
+        self._worst = self._equity = _UNASKED
+
     # --- prices and quantities ---
 
     def reference_ticks(self, intent: OrderIntent) -> int:
@@ -137,18 +152,29 @@ class Exposure:
         """Return the largest |position| that open orders could lead to, in base."""
         held = self.held_qty(instrument)
         buys, sells = self._open_qty(instrument)
-        return max(abs(held), abs(_add(held, buys)), abs(_subtract(held, sells)))
+        return max(held.copy_abs(), _add(held, buys).copy_abs(), _subtract(held, sells).copy_abs())
 
     def worst_qty_with(self, intent: OrderIntent) -> Decimal | None:
         """Return the largest |position| that open orders and this intent could lead to, None if it is no larger."""
+        if intent is not self._weighed:
+            return self._worst_qty_with(intent)
+        if self._worst is _UNASKED:
+            self._worst = self._worst_qty_with(intent)
+        return self._worst
+
+    def _worst_qty_with(self, intent: OrderIntent) -> Decimal | None:
         held = self.held_qty(intent.instrument)
+        if not self.working:
+            qty = self.intent_qty(intent)
+            after = (_add if intent.side is Side.BUY else _subtract)(held, qty).copy_abs()
+            return after if after > held.copy_abs() else None
         buys, sells = self._open_qty(intent.instrument)
-        long, short = abs(_add(held, buys)), abs(_subtract(held, sells))
+        long, short = _add(held, buys).copy_abs(), _subtract(held, sells).copy_abs()
         if intent.side is Side.BUY:
-            reached = abs(_add(_add(held, buys), self.intent_qty(intent)))
+            reached = _add(_add(held, buys), self.intent_qty(intent)).copy_abs()
         else:
-            reached = abs(_subtract(_subtract(held, sells), self.intent_qty(intent)))
-        return reached if reached > max(abs(held), long, short) else None
+            reached = _subtract(_subtract(held, sells), self.intent_qty(intent)).copy_abs()
+        return reached if reached > max(held.copy_abs(), long, short) else None
 
     # Remaining quantities of all buys and of all sells.
     def _open_qty(self, index: int) -> tuple[Decimal, Decimal]:
@@ -174,10 +200,17 @@ class Exposure:
 
         Open orders of its side fill first: what they close is no longer there to be closed.
         """
+        if intent is not self._weighed:
+            return self._growth_qty(intent)
+        if self._growth is None:
+            self._growth = self._growth_qty(intent)
+        return self._growth
+
+    def _growth_qty(self, intent: OrderIntent) -> Decimal:
         held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
         if not held or (held > 0) is (intent.side is Side.BUY):
             return qty
-        closable = _subtract(abs(held), self.working_qty(intent.instrument, intent.side))
+        closable = _subtract(held.copy_abs(), self.working_qty(intent.instrument, intent.side))
         return max(ZERO, _subtract(qty, max(ZERO, closable)))
 
     def reduces(self, intent: OrderIntent) -> bool:
@@ -196,7 +229,11 @@ class Exposure:
 
     def equity(self) -> Decimal | None:
         """Return the account's worth at the last prices; None while one is missing."""
-        return self.account.equity(self.mark_ticks)
+        if self._weighed is None:
+            return self.account.equity(self.mark_ticks)
+        if self._equity is _UNASKED:
+            self._equity = self.account.equity(self.mark_ticks)
+        return self._equity
 
     def day_pnl(self) -> Decimal | None:
         """Return equity now minus equity at the UTC day's start: open positions and fees included."""
@@ -234,16 +271,16 @@ class Exposure:
             orders.append((intent.qty_lots, max(mark, intent.limit_price_ticks)))
         if not mark:
             return None if held or orders else ZERO
-        stands = _multiply(abs(held), instrument.price(mark))
+        stands = _multiply(held.copy_abs(), instrument.price(mark))
         if not orders:
             return stands
         traded = instrument.notional(sum(lots * ticks for lots, ticks in orders), 1)
         if not held or (held > 0) is (side is Side.BUY):
             return _add(stands, _multiply(traded, self.cost_factor))
-        if instrument.qty(sum(lots for lots, _ in orders)) <= abs(held):
+        if instrument.qty(sum(lots for lots, _ in orders)) <= held.copy_abs():
             return stands
         closed_at = mark if side is Side.BUY else min(ticks for _, ticks in orders)
-        closed = _multiply(abs(held), instrument.price(closed_at))
+        closed = _multiply(held.copy_abs(), instrument.price(closed_at))
         return _subtract(_multiply(traded, self.cost_factor), closed)
 
     # --- pace ---

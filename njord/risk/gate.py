@@ -79,11 +79,25 @@ class RiskGate:
         self._decision_seq += 1
         if type(intent.ts_ns) is int:
             self.exposure.advance(intent.ts_ns)
+        self.exposure.weigh(intent)
         rule, refusal = self._first_refusal(intent)
+        self.exposure.weigh(None)
         self._remember(intent.intent_id)
-        decision = self._decision(intent, rule, refusal)
         if refusal is not None:
-            return [decision]
+            return [self._decision(intent, rule, refusal)]
+        # Every rule has let it pass, the one on form first: nothing in it needs a second look.
+        decision = RiskDecision(
+            ts_ns=intent.ts_ns,
+            instrument=intent.instrument,
+            account_id=intent.account_id,
+            strategy_id=intent.strategy_id,
+            intent_id=intent.intent_id,
+            parent_id=intent.parent_id,
+            execution_id=intent.execution_id,
+            slice_id=intent.slice_id,
+            allowed=True,
+            limits_version=self._limits_version,
+        )
         order = OrderEvent(
             ts_ns=intent.ts_ns,
             instrument=intent.instrument,

@@ -39,15 +39,15 @@ class LossWatch:
         gain = _subtract(snapshot.realized_pnl, seen.realized_pnl)
         seen.qty, seen.realized_pnl, seen.fees = after, snapshot.realized_pnl, snapshot.fees
         flips = _multiply(before, after) < 0
-        if not flips and abs(after) >= abs(before):
+        if not flips and after.copy_abs() >= before.copy_abs():
             seen.entry_fees = _add(seen.entry_fees, fee)
             return False
         if flips:
-            exit_fee = _share(fee, abs(before), _add(abs(before), abs(after)))
+            exit_fee = _share(fee, before.copy_abs(), _add(before.copy_abs(), after.copy_abs()))
             entry_fee, left = seen.entry_fees, _subtract(fee, exit_fee)
         else:
-            exit_fee, closed = fee, _subtract(abs(before), abs(after))
-            entry_fee = _share(seen.entry_fees, closed, abs(before))
+            exit_fee, closed = fee, _subtract(before.copy_abs(), after.copy_abs())
+            entry_fee = _share(seen.entry_fees, closed, before.copy_abs())
             left = _subtract(seen.entry_fees, entry_fee)
         seen.entry_fees = left
         return gain < _add(entry_fee, exit_fee)

@@ -9,6 +9,7 @@ import math
 import re
 import traceback
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
@@ -235,6 +236,8 @@ def _checked(proposal: object, ts_ns: int) -> _Proposal:
             "a callback returns Target, OrderIntent, CancelIntent or TimerSet, or a list of them, "
             f"was {type(proposal).__name__}"
         )
+    if type(proposal) is Target and _is_plain(proposal):
+        return proposal
     if isinstance(proposal, Target):
         for name in ("weight", "qty"):
             size = getattr(proposal, name)
@@ -245,6 +248,30 @@ def _checked(proposal: object, ts_ns: int) -> _Proposal:
     if isinstance(checked, TimerSet) and checked.due_ns <= ts_ns:
         raise ValueError(f"a timer must be due after now ({ts_ns}), was due at {checked.due_ns}")
     return checked
+
+
+# A target of exactly the declared types, as most are, needs no trip through the codec to be believed.
+def _is_plain(target: Target) -> bool:
+    weight, qty, features = target.weight, target.qty, target.features
+    return (
+        (weight is None or (type(weight) is float and math.isfinite(weight)))
+        and (qty is None or (type(qty) is Decimal and qty.is_finite()))
+        and type(target.reason) is str
+        and target.reason.isascii()
+        and type(features) is tuple
+        and all(map(_is_feature, features))
+    )
+
+
+def _is_feature(pair: object) -> bool:
+    return (
+        type(pair) is tuple
+        and len(pair) == 2
+        and type(pair[0]) is str
+        and pair[0].isascii()
+        and type(pair[1]) is float
+        and math.isfinite(pair[1])
+    )
 
 
 # One line, and without addresses: they differ from run to run, a journal does not.

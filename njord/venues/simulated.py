@@ -214,7 +214,7 @@ class SimulatedVenue:
                 later.append((order, price))
             else:
                 order.is_resting = True
-        for order, price in _as_reached(later):
+        for order, price in _as_reached(later) if len(later) > 1 else later:
             self._execute(order, price, True, bar.ts_ns)
 
     def _take(self, order: _Resting, seen_ticks: int, paid_ticks: int, ts_venue_ns: int) -> None:

@@ -28,6 +28,6 @@ class DailyLoss(RiskRule):
         day_pnl, cap = exposure.day_pnl(), self.params.cap(exposure)
         if day_pnl is None or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        if -day_pnl >= cap:
+        if day_pnl.copy_negate() >= cap:
             return refuse(RefusalReason.DAILY_LOSS_EXCEEDED, day_pnl=day_pnl, cap=cap)
         return None
