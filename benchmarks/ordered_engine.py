@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe
+from benchmarks.yardstick import bare_loop_ns
 
 HISTORY = Path(__file__).parent / "history" / "ordered_engine.jsonl"
 DATA = Path("var") / "bench"
@@ -131,6 +132,11 @@ def main() -> None:
     print(
         f"engine      {statistics.median(rates):>10,.0f} bars/s (median of {len(rates)}, {rates[0]:,}-{rates[-1]:,})"
     )
+    yardstick = bare_loop_ns(data, *TRADING)
+    times = 1e9 / statistics.median(rates) / yardstick
+    print(
+        f"yardstick   {yardstick:>10,.0f} ns/bar for a bare Python loop here and now; the engine takes {times:.1f}x that"
+    )
     first = statistics.median(run["first_result_s"] for run in runs)
     print(f"first result {first:>9.2f} s from process start, file read and result written included")
     print(f"peak memory {max(run['peak_rss_mib'] for run in runs):>10,} MiB")
@@ -140,7 +146,7 @@ def main() -> None:
     costs = [] if options.quick else list(profile(data))
     for name, share in costs:
         print(f"next cost   {share:>9.1%}  {name}")
-    _remember(machine, runs, rates, first, memory, costs)
+    _remember(machine, runs, rates, yardstick, first, memory, costs)
 
 
 def _memory_series(n_bars: int) -> list[dict[str, Any]]:
@@ -156,6 +162,7 @@ def _remember(
     machine: dict[str, str | int],
     runs: list[dict[str, Any]],
     rates: list[int],
+    yardstick: float,
     first: float,
     memory: list[dict[str, Any]],
     costs: list[tuple[str, float]],
@@ -171,6 +178,7 @@ def _remember(
             "highest": rates[-1],
             "n": len(rates),
         },
+        "yardstick_ns_per_bar": round(yardstick, 1),
         "first_result_s": first,
         "peak_rss_mib": max(run["peak_rss_mib"] for run in runs),
         "order_list_hash": runs[0]["order_list_hash"],
