@@ -64,18 +64,15 @@ class System:
         counters = {strategy.strategy_id: Counter(strategy.strategy_id) for strategy in spec.strategies}
         self.rules = build_rules(spec.risk_profile, spec.risk_rules)
         self.oms = OrderManager(spec.account_id)
-        self.ledger = Ledger(_account(spec), len(instruments))
-        self.gate = RiskGate(
-            self.rules,
-            Exposure(instruments, _account(spec), spec.cost_bps),
-            spec.account_id,
-            spec.run_id,
-        )
+        exposure = Exposure(instruments, _account(spec), spec.cost_bps)
+        prices = exposure.mark_ticks  # Kept once, by the gate; ledger and rebalancer read them.
+        self.ledger = Ledger(_account(spec), len(instruments), prices)
+        self.gate = RiskGate(self.rules, exposure, spec.account_id, spec.run_id)
         self.strategies = StrategyRunner(
             _hosted(spec.strategies), instruments, _account(spec), spec.account_id, counters
         )
         self.rebalancer = Rebalancer(
-            instruments, _account(spec), spec.account_id, counters, spec.cost_bps, spec.fixed_qty
+            instruments, _account(spec), spec.account_id, counters, spec.cost_bps, spec.fixed_qty, prices
         )
         stages = (self.oms, self.ledger, self.gate, self.strategies, self.rebalancer)
         self.engine = Engine(stages, journal)

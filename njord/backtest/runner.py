@@ -138,11 +138,13 @@ class HistoryHost:
         )
         self._step(ref)
         step, venue, timers = self._engine.step, self._venue, self._timers
-        for row, bar in enumerate(chunk_bars(chunk, interval_ns)):
+        bars = chunk_bars(chunk, interval_ns)
+        for row, bar in enumerate(bars):
             ts_ns = bar.ts_ns
             if timers.next_due_ns <= ts_ns:
-                if self._last_bar is not None:
-                    venue.observe(self._last_bar)  # What a timer sends is measured at the last known price.
+                last = bars[row - 1] if row else self._last_bar
+                if last is not None:
+                    venue.observe(last)  # What a timer sends is measured at the last known price.
                 for timer in timers.pop(ts_ns):
                     self._step(timer)
             if venue.n_working and self._deliver(venue.on_bar(bar), ts_ns):
@@ -151,8 +153,8 @@ class HistoryHost:
             if len(done) > 1:
                 venue.observe(bar)
                 self._follow(done, ts_ns)
-            self._last_bar = bar
-        self._now_ns = int(chunk.ts_open_ns[-1]) + interval_ns
+        self._last_bar = bars[-1]
+        self._now_ns = self._last_bar.ts_ns
         self._mark(chunk.ts_open_ns + interval_ns, chunk.close)
 
     def _mark(self, ts_ns: NDArray[np.int64], close: NDArray[np.int64]) -> None:

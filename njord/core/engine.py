@@ -5,6 +5,7 @@ return joins the end of the queue. The step ends when the queue is empty.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from njord.core.component import Component, Handler, JournalSink
 from njord.core.contracts import Message
@@ -40,8 +41,17 @@ class Engine:
             RunawayCascade: The components keep answering each other.
         """
         append, handlers = self._append, self._handlers
+        append(message)
         done = [message]
-        for n_done, current in enumerate(done, 1):  # It grows while it is walked: first in, first out.
+        for handle in handlers.get(type(message), ()):
+            caused = handle(message)
+            if caused:
+                done.extend(caused)
+        if len(done) == 1:
+            return done
+        for n_done, current in enumerate(
+            islice(done, 1, None), 2
+        ):  # Grows while it is walked: first in, first out.
             append(current)
             if n_done > self._cascade_max:
                 raise RunawayCascade(

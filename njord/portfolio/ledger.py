@@ -13,15 +13,20 @@ class Ledger:
     Args:
         account: Of any kind; the ledger does not know which.
         n_instruments: How many instruments the run trades.
+        last_ticks: The last price of each instrument, if another stage keeps them; else the ledger follows them.
     """
 
-    def __init__(self, account: Account, n_instruments: int) -> None:
+    def __init__(self, account: Account, n_instruments: int, last_ticks: list[int] | None = None) -> None:
         self.account = account
-        self.mark_ticks = [0] * n_instruments
+        self.mark_ticks = [0] * n_instruments if last_ticks is None else last_ticks
+        self._follows_prices = last_ticks is None
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
-        return {Bar: self._on_bar, TradeEvent: self._on_trade, FillEvent: self._on_fill}
+        table: dict[type[Message], Handler] = {FillEvent: self._on_fill}
+        if self._follows_prices:
+            table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
+        return table
 
     def _on_bar(self, bar: Bar) -> None:
         self.mark_ticks[bar.instrument] = bar.close

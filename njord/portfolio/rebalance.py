@@ -44,6 +44,7 @@ class Rebalancer:
         counters: The id counter of each strategy.
         cost_bps: Fee plus slippage that sizing leaves room for.
         fixed_qty: Replaces every weight by its sign times this quantity (in base), if given.
+        last_ticks: The last price of each instrument, if another stage keeps them; else they are followed here.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Rebalancer:
         counters: Mapping[str, Counter],
         cost_bps: Decimal,
         fixed_qty: Decimal | None = None,
+        last_ticks: list[int] | None = None,
     ) -> None:
         self._instruments = instruments
         self._account = account
@@ -61,16 +63,15 @@ class Rebalancer:
         self._counters = counters
         self._price_factor = EXACT.add(EXACT.add(_ONE, SIZING_BUFFER), EXACT.multiply(cost_bps, BPS))
         self._fixed_qty = fixed_qty
-        self._mark_ticks = [0] * len(instruments)
+        self._mark_ticks = [0] * len(instruments) if last_ticks is None else last_ticks
+        self._follows_prices = last_ticks is None
         self._held: dict[_Owner, Decimal] = {}
         self._undecided: dict[str, tuple[_Owner, int]] = {}  # By intent id: whose, and its signed lots.
         self.working = WorkingOrders()
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
-        return {
-            Bar: self._on_bar,
-            TradeEvent: self._on_trade,
+        table: dict[type[Message], Handler] = {
             Target: self._on_target,
             OrderIntent: self._on_intent,
             RiskDecision: self._on_decision,
@@ -79,6 +80,9 @@ class Rebalancer:
             FillEvent: self._on_fill,
             PositionSnapshot: self._on_position,
         }
+        if self._follows_prices:
+            table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
+        return table
 
     def _on_bar(self, bar: Bar) -> None:
         self._mark_ticks[bar.instrument] = bar.close
@@ -117,7 +121,8 @@ class Rebalancer:
         instrument = self._instruments[target.instrument]
         owner = (target.strategy_id, target.instrument)
         # Whole lots: what is below one is dust that can not be sold.
-        held = instrument.lots(self._held.get(owner, ZERO))
+        kept = self._held.get(owner, ZERO)
+        held = instrument.lots(kept) if kept else 0
         expected = held + self._on_its_way(owner)
         wanted = self._wanted_lots(target, instrument)
         if isinstance(wanted, RefusalReason):

@@ -24,7 +24,9 @@ class DecidedIds:
         owner, number = _split(intent_id)
         if not number:
             return intent_id in self._others
-        ranges = self._ranges.get(owner, [])
+        ranges = self._ranges.get(owner)
+        if not ranges or number > ranges[-1][1]:
+            return False
         at = bisect_right(ranges, number, key=_first) - 1
         return at >= 0 and number <= ranges[at][1]
 
@@ -35,6 +37,9 @@ class DecidedIds:
             self._others.add(intent_id)
             return
         ranges = self._ranges.setdefault(owner, [])
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number  # As nearly always: the next one.
+            return
         at = bisect_right(ranges, number, key=_first)
         before = ranges[at - 1] if at else None
         if before is not None and number <= before[1] + 1:
