@@ -12,7 +12,7 @@ from njord.core.contracts import FillEvent, PositionSnapshot
 from njord.core.errors import ConfigError, InvariantError
 from njord.core.instrument import Instrument
 from njord.core.position import Position
-from njord.core.types import InstrumentKind, Side
+from njord.core.types import BUY, InstrumentKind
 from njord.core.units import EXACT, ZERO
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
@@ -117,7 +117,7 @@ class SpotAccount:
         instrument = self._instruments[index]
         price = instrument.price(fill.price_ticks)
         qty = instrument.qty(fill.qty_lots)
-        signed = qty if fill.side is Side.BUY else qty.copy_negate()
+        signed = qty if fill.side is BUY else qty.copy_negate()
         self.cash = _subtract(self.cash, _multiply(signed, price))
         self._positions[index] = self._positions[index].after(signed, price)
         holder = self._charge(fill, index, price, marks) if fill.fee else index

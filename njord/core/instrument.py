@@ -11,7 +11,7 @@ from functools import cached_property
 import msgspec
 
 from njord.core.errors import ConfigError
-from njord.core.types import InstrumentKind, Side
+from njord.core.types import SELL, InstrumentKind, Side
 from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
 
 MAX_SCALE = 18
@@ -199,7 +199,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             ValueError: `price` is not a finite number, or beyond all sizes.
         """
         whole, rest = self._steps(price, self.tick_size)
-        if side is Side.SELL:
+        if side is SELL:
             return whole + (1 if rest > 0 else 0)
         return whole - (1 if rest < 0 else 0)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from njord.core.contracts import FillEvent, OrderEvent, OrderUpdate
 from njord.core.errors import InvariantError
-from njord.core.types import OrderStatus, OrderType, Side
+from njord.core.types import BUY, OrderStatus, OrderType, Side
 
 _S = OrderStatus
 
@@ -58,7 +58,7 @@ class WorkingOrder(msgspec.Struct, kw_only=True, gc=False):
     @property
     def signed_remaining(self) -> int:
         """Remaining lots, negative for a sell."""
-        return self.remaining_lots if self.side is Side.BUY else -self.remaining_lots
+        return self.remaining_lots if self.side is BUY else -self.remaining_lots
 
 
 class WorkingOrders:

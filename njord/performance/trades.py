@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from njord.core.types import Side
+from njord.core.types import BUY, Side
 from njord.core.units import EXACT, ZERO, quantum, ratio, round_down
 
 
@@ -92,7 +92,7 @@ class OpenLot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def _gain(side: Side, entry: Decimal, price: Decimal, qty: Decimal) -> Decimal:
-    move = EXACT.subtract(price, entry) if side is Side.BUY else EXACT.subtract(entry, price)
+    move = EXACT.subtract(price, entry) if side is BUY else EXACT.subtract(entry, price)
     return EXACT.multiply(move, qty)
 
 

@@ -26,7 +26,7 @@ from njord.core.contracts import (
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
 from njord.core.orders import WorkingOrders
-from njord.core.types import InstrumentKind, RefusalReason, Side
+from njord.core.types import BUY, SELL, InstrumentKind, RefusalReason
 from njord.core.units import BPS, EXACT, ZERO, ratio
 
 SIZING_BUFFER = Decimal("0.01")
@@ -137,7 +137,7 @@ class Rebalancer:
             account_id=self._account_id,
             strategy_id=target.strategy_id,
             intent_id=self._counters[target.strategy_id].next(),
-            side=Side.BUY if missing > 0 else Side.SELL,
+            side=BUY if missing > 0 else SELL,
             qty_lots=abs(missing),
             reduce_only=is_exit and self._reduces_account(target.instrument, missing),
             reason=target.reason,
@@ -154,8 +154,8 @@ class Rebalancer:
     # A strategy's exit can be the account's entry: another may hold the other side, or be selling the same already.
     def _reduces_account(self, index: int, missing: int) -> bool:
         held = self._account.position(index).qty
-        side = Side.BUY if missing > 0 else Side.SELL
-        if not held or (held > 0) is (side is Side.BUY):
+        side = BUY if missing > 0 else SELL
+        if not held or (held > 0) is (side is BUY):
             return False
         lots = self.working.side_lots(index, side) + abs(missing)
         return self._instruments[index].qty(lots) <= held.copy_abs()

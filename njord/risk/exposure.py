@@ -13,7 +13,7 @@ from njord.core.account import Account
 from njord.core.contracts import Bar, FillEvent, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
 from njord.core.instrument import INT64_MAX, Instrument
 from njord.core.orders import WorkingOrders
-from njord.core.types import OrderType, Side, TradingState
+from njord.core.types import ACTIVE, BUY, LIMIT, SELL, Side, TradingState
 from njord.core.units import BPS, EXACT, NS_PER_DAY, NS_PER_MINUTE, ZERO
 from njord.risk.decided import DecidedIds
 from njord.risk.losses import LossWatch
@@ -130,7 +130,7 @@ class Exposure:
         0 while no price is known.
         """
         mark = self.mark_ticks[intent.instrument]
-        if mark and intent.type is OrderType.LIMIT:
+        if mark and intent.type is LIMIT:
             return max(mark, intent.limit_price_ticks)
         return mark
 
@@ -146,7 +146,7 @@ class Exposure:
     def working_qty(self, instrument: int, side: Side) -> Decimal:
         """Return the remaining quantity of all open orders of one side, in base."""
         buys, sells = self._open_qty(instrument)
-        return buys if side is Side.BUY else sells
+        return buys if side is BUY else sells
 
     def worst_qty(self, instrument: int) -> Decimal:
         """Return the largest |position| that open orders could lead to, in base."""
@@ -166,11 +166,11 @@ class Exposure:
         held = self.held_qty(intent.instrument)
         if not self.working:
             qty = self.intent_qty(intent)
-            after = (_add if intent.side is Side.BUY else _subtract)(held, qty).copy_abs()
+            after = (_add if intent.side is BUY else _subtract)(held, qty).copy_abs()
             return after if after > held.copy_abs() else None
         buys, sells = self._open_qty(intent.instrument)
         long, short = _add(held, buys).copy_abs(), _subtract(held, sells).copy_abs()
-        if intent.side is Side.BUY:
+        if intent.side is BUY:
             reached = _add(_add(held, buys), self.intent_qty(intent)).copy_abs()
         else:
             reached = _subtract(_subtract(held, sells), self.intent_qty(intent)).copy_abs()
@@ -182,7 +182,7 @@ class Exposure:
         for order in self.working:
             if order.instrument != index:
                 continue
-            if order.side is Side.BUY:
+            if order.side is BUY:
                 buys += order.remaining_lots
             else:
                 sells += order.remaining_lots
@@ -208,7 +208,7 @@ class Exposure:
 
     def _growth_qty(self, intent: OrderIntent) -> Decimal:
         held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
-        if not held or (held > 0) is (intent.side is Side.BUY):
+        if not held or (held > 0) is (intent.side is BUY):
             return qty
         closable = _subtract(held.copy_abs(), self.working_qty(intent.instrument, intent.side))
         return max(ZERO, _subtract(qty, max(ZERO, closable)))
@@ -250,11 +250,14 @@ class Exposure:
         is missing.
         """
         index = intent.instrument
+        if not self.working and len(self.instruments) == 1 and not self.held_qty(index):
+            notional = self.notional_of(intent)  # Nothing held, nothing open: the order alone.
+            return None if notional is None else _multiply(notional, self.cost_factor)
         total = self._needed(index, intent.side, intent)
         for other in range(len(self.instruments)):
             if total is None or other == index:
                 continue
-            buys, sells = self._needed(other, Side.BUY), self._needed(other, Side.SELL)
+            buys, sells = self._needed(other, BUY), self._needed(other, SELL)
             total = None if buys is None or sells is None else _add(total, max(buys, sells))
         return total
 
@@ -275,11 +278,11 @@ class Exposure:
         if not orders:
             return stands
         traded = instrument.notional(sum(lots * ticks for lots, ticks in orders), 1)
-        if not held or (held > 0) is (side is Side.BUY):
+        if not held or (held > 0) is (side is BUY):
             return _add(stands, _multiply(traded, self.cost_factor))
         if instrument.qty(sum(lots for lots, _ in orders)) <= held.copy_abs():
             return stands
-        closed_at = mark if side is Side.BUY else min(ticks for _, ticks in orders)
+        closed_at = mark if side is BUY else min(ticks for _, ticks in orders)
         closed = _multiply(held.copy_abs(), instrument.price(closed_at))
         return _subtract(_multiply(traded, self.cost_factor), closed)
 
@@ -303,6 +306,6 @@ class Exposure:
 
 
 def _strictness(reading: KillSwitchState) -> int:
-    if reading.state is TradingState.ACTIVE:
+    if reading.state is ACTIVE:
         return 0
     return 1 if reading.state is TradingState.REDUCE_ONLY else 2

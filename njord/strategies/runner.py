@@ -197,6 +197,8 @@ class StrategyRunner:
 
     # Fills in who, what and when; refuses what comes before the warm-up's end.
     def _stamp(self, host: HostedStrategy, ts_ns: int, proposals: Proposals) -> list[Message]:
+        if isinstance(proposals, Target):
+            return [self._identified(host, ts_ns, _checked(proposals, ts_ns))]
         every = proposals if isinstance(proposals, (list, tuple)) else (proposals,)
         checked = [_checked(proposal, ts_ns) for proposal in every]
         return [self._identified(host, ts_ns, proposal) for proposal in checked]

@@ -27,7 +27,7 @@ from njord.core.contracts import (
 )
 from njord.core.errors import ConfigError, VenueRejected
 from njord.core.instrument import Instrument
-from njord.core.types import InstrumentKind, OrderReason, OrderStatus, OrderType, Side, TimeInForce
+from njord.core.types import BUY, LIMIT, MARKET, InstrumentKind, OrderReason, OrderStatus, TimeInForce
 from njord.core.units import EXACT, ZERO
 from njord.kernels.matching import AT_OPEN, INSIDE, limit_fill, worse_ticks
 from njord.venues.fees import FeeModel
@@ -195,7 +195,7 @@ class SimulatedVenue:
             req = order.req
             if req.ts_ns > bar.ts_open_ns:
                 continue  # Sent while this bar was under way (by a timer): its open is past already.
-            if req.type is OrderType.MARKET:
+            if req.type is MARKET:
                 slipped = worse_ticks(bar.open, order.sign, *self._slippage)
                 self._take(order, bar.open, slipped, bar.ts_open_ns)
                 continue
@@ -232,9 +232,9 @@ class SimulatedVenue:
         notional = instrument.notional(price_ticks, req.qty_lots)
         fee, fee_asset = self._fees.charge(instrument, notional, is_maker)
         qty = instrument.qty(req.qty_lots)
-        signed_qty = qty if req.side is Side.BUY else qty.copy_negate()
+        signed_qty = qty if req.side is BUY else qty.copy_negate()
         cash_after = EXACT.subtract(
-            self.cash, EXACT.add(notional if req.side is Side.BUY else notional.copy_negate(), fee)
+            self.cash, EXACT.add(notional if req.side is BUY else notional.copy_negate(), fee)
         )
         held_after = EXACT.add(self._held[index], signed_qty)
         refused = self._objection(req, cash_after, held_after, price_ticks)
@@ -286,7 +286,7 @@ class SimulatedVenue:
             return OrderReason.DUPLICATE_ID
         if not instrument.min_qty_lots <= req.qty_lots <= instrument.max_qty_lots:
             return OrderReason.FILTER_QTY
-        if (req.type is OrderType.LIMIT) is not (req.limit_price_ticks > 0):
+        if (req.type is LIMIT) is not (req.limit_price_ticks > 0):
             return OrderReason.FILTER_PRICE
         ticks = req.limit_price_ticks or self._last_ticks[req.instrument]
         if instrument.min_notional and instrument.notional(ticks, req.qty_lots) < instrument.min_notional:

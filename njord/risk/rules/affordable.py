@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import RefusalReason, Side
+from njord.core.types import SELL, RefusalReason
 from njord.core.units import BPS, EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
@@ -33,12 +33,12 @@ class Affordable(RiskRule):
         index = intent.instrument
         if exposure.reduces(intent):
             return None
-        if intent.side is Side.SELL and not exposure.account.may_short(index):
+        if intent.side is SELL and not exposure.account.may_short(index):
             return refuse(
                 RefusalReason.NAKED_SHORT,
                 qty=exposure.intent_qty(intent),
                 held=exposure.held_qty(index),
-                in_open_orders=exposure.working_qty(index, Side.SELL),
+                in_open_orders=exposure.working_qty(index, SELL),
             )
         notional, equity, needed = (
             exposure.notional_of(intent),

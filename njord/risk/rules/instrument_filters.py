@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import OrderType, RefusalReason
+from njord.core.types import LIMIT, RefusalReason
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, refuse
 
@@ -26,7 +26,7 @@ class InstrumentFilters(RiskRule):
             )
         if not instrument.min_notional:
             return None
-        own = intent.limit_price_ticks if intent.type is OrderType.LIMIT else 0
+        own = intent.limit_price_ticks if intent.type is LIMIT else 0
         ticks = own or exposure.mark_ticks[intent.instrument]
         if not ticks:
             return refuse(RefusalReason.PRICE_UNKNOWN, symbol=instrument.symbol)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import RefusalReason, TradingState
+from njord.core.types import ACTIVE, RefusalReason, TradingState
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, refuse
 
@@ -27,7 +27,7 @@ class KillSwitch(RiskRule):
             return refuse(
                 RefusalReason.KILL_SWITCH_UNKNOWN, read_ns=known_from_ns, valid_until_ns=known_until_ns
             )
-        if reading.state is TradingState.ACTIVE:
+        if reading.state is ACTIVE:
             return None
         if reading.state is TradingState.REDUCE_ONLY:
             if exposure.reduces(intent):

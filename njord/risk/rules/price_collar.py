@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import OrderType, RefusalReason
+from njord.core.types import LIMIT, RefusalReason
 from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
@@ -26,7 +26,7 @@ class PriceCollar(RiskRule):
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the limit is outside the collar, or no reference is known."""
-        if intent.type is not OrderType.LIMIT:
+        if intent.type is not LIMIT:
             return None
         mark = exposure.mark_ticks[intent.instrument]
         if not mark:

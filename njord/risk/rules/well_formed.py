@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.instrument import INT64_MAX
-from njord.core.types import OrderType, RefusalReason, Side, TimeInForce
+from njord.core.types import LIMIT, OrderType, RefusalReason, Side, TimeInForce
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, refuse
 
@@ -38,7 +38,7 @@ class WellFormed(RiskRule):
             return _malformed("tif", intent.tif)
         if not _is_flag(intent.reduce_only):
             return _malformed("reduce_only", intent.reduce_only)
-        if (intent.type is OrderType.LIMIT) is not (ticks > 0):
+        if (intent.type is LIMIT) is not (ticks > 0):
             return refuse(RefusalReason.INTENT_MALFORMED, type=intent.type, limit_price_ticks=ticks)
         if type(intent.ts_ns) is not int:
             return _malformed("ts_ns", intent.ts_ns)
