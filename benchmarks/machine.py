@@ -16,6 +16,14 @@ def cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
+def peak_rss_kib() -> int:
+    """Return this process's own peak memory; unlike getrusage it does not begin with the parent's."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
 def commit() -> str:
     """Return the short hash of the commit, with `+` if the tree differs from it."""
     head = subprocess.run(

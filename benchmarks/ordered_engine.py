@@ -9,7 +9,6 @@ import argparse
 import cProfile
 import json
 import pstats
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, peak_rss_kib
 from benchmarks.yardstick import bare_loop_ns
 
 HISTORY = Path(__file__).parent / "history" / "ordered_engine.jsonl"
@@ -61,7 +60,7 @@ def child(data: Path, fast: int, slow: int) -> dict[str, Any]:
         "open_s": round(opened - started, 3),
         "result_s": round(done - opened, 3),
         "first_result_s": round(done - started, 3),
-        "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_rss_mib": round(peak_rss_kib() / 1024),
     }
 
 
