@@ -36,6 +36,7 @@ from njord.venues.simulated import Report, SimulatedVenue
 
 FOREVER_NS = 2**63 - 1
 CHUNK_ROWS = 8192
+_LEAVES: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, TimerSet})
 _TimerKey = tuple[str, int, str]
 
 
@@ -167,6 +168,8 @@ class HistoryHost:
     def _follow(self, messages: list[Message], now_ns: int) -> None:
         for message in messages:
             self._recorder.observe(message)
+            if type(message) not in _LEAVES:
+                continue
             if isinstance(message, (OrderEvent, CancelEvent)):
                 reply = self._gateway.send(message, now_ns)
                 if reply is not None:

@@ -4,6 +4,7 @@ All input is validated before the first byte is written. The run's folder holds 
 `equity.parquet`, `report.html`, and `run.json` with what belongs to the machine and not to the result.
 """
 
+import gc
 import resource
 import shutil
 import sys
@@ -170,9 +171,11 @@ def _run(prepared: Prepared, target: Path, stage: IO[bytes], progress: Progress)
     system = System(spec, journal)
     host = HistoryHost(system, venue, journal, recorder, equity, statistics)
     total = rows[1] - rows[0]
+    gc.freeze()  # What was loaded so far will not become garbage: the collector need not walk it again and again.
     try:
         host.run(prepared.started, dataset, rows, lambda done: progress(done, total))
     finally:
+        gc.unfreeze()
         journal.close()
     return Outcome(
         system=system,

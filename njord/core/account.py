@@ -169,7 +169,8 @@ class SpotAccount:
         self._positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
         self._fees[snapshot.instrument] = snapshot.fees
         self.cash = snapshot.cash
-        self._unvalued = dict(snapshot.unvalued)
+        if snapshot.unvalued or self._unvalued:
+            self._unvalued = dict(snapshot.unvalued)
 
     def balances(self) -> dict[str, Decimal]:
         """Return what is held, by asset."""

@@ -5,8 +5,7 @@ import hashlib
 
 CLIENT_ID_PREFIX = "NJ-"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)  # Ten bits at a time.
-_LOW_HALF = (1 << 50) - 1
+_SHIFTS = tuple(range(95, -1, -5))  # Twenty letters of five bits.
 
 
 def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int = 0) -> str:
@@ -17,12 +16,7 @@ def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int =
     """
     text = f"{account_id}\x1f{run_id}\x1f{intent_id}\x1f{attempt}"
     bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:13]) >> 4
-    high, low = bits >> 50, bits & _LOW_HALF
-    return (
-        f"{CLIENT_ID_PREFIX}{_PAIRS[high >> 40]}{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}"
-        f"{_PAIRS[high >> 10 & 1023]}{_PAIRS[high & 1023]}{_PAIRS[low >> 40]}{_PAIRS[low >> 30 & 1023]}"
-        f"{_PAIRS[low >> 20 & 1023]}{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
-    )
+    return CLIENT_ID_PREFIX + "".join([_BASE32[bits >> shift & 31] for shift in _SHIFTS])
 
 
 def short_hash(*parts: str) -> str:

@@ -146,6 +146,8 @@ class WorkingOrders:
 
     def signed_lots(self, instrument: int, strategy_id: str | None = None) -> int:
         """Return the net lots that would be added if every open order of `instrument` filled."""
+        if not self._orders:
+            return 0
         return sum(
             order.signed_remaining
             for order in self._orders.values()
@@ -154,6 +156,8 @@ class WorkingOrders:
 
     def side_lots(self, instrument: int, side: Side) -> int:
         """Return the remaining lots of one side of `instrument`."""
+        if not self._orders:
+            return 0
         return sum(
             order.remaining_lots
             for order in self._orders.values()

@@ -148,6 +148,8 @@ class Rebalancer:
 
     # Signed lots that open orders and undecided intents would add.
     def _on_its_way(self, owner: _Owner) -> int:
+        if not self._undecided and not self.working:
+            return 0
         undecided = sum(lots for whose, lots in self._undecided.values() if whose == owner)
         return self.working.signed_lots(owner[1], owner[0]) + undecided
 

@@ -14,14 +14,16 @@ _first = itemgetter(0)
 class DecidedIds:
     """A set of intent ids that only grows."""
 
-    __slots__ = ("_others", "_ranges")
+    __slots__ = ("_last", "_others", "_ranges")
 
     def __init__(self) -> None:
         self._ranges: dict[str, list[list[int]]] = {}  # Owner -> [first, last], ascending and apart.
         self._others: set[str] = set()
+        self._last = ("", "", 0)  # The last id and its parts: what is asked about is added next.
 
     def __contains__(self, intent_id: str) -> bool:
         owner, number = _split(intent_id)
+        self._last = (intent_id, owner, number)
         if not number:
             return intent_id in self._others
         ranges = self._ranges.get(owner)
@@ -32,7 +34,9 @@ class DecidedIds:
 
     def add(self, intent_id: str) -> None:
         """Remember `intent_id`; remembering it again changes nothing."""
-        owner, number = _split(intent_id)
+        known, owner, number = self._last
+        if known != intent_id:
+            owner, number = _split(intent_id)
         if not number:
             self._others.add(intent_id)
             return
