@@ -30,20 +30,11 @@ class OrderManager:
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
         return {
-            OrderEvent: self._on_order,
-            OrderUpdate: self._on_update,
-            FillEvent: self._on_fill,
+            OrderEvent: self.working.approve,
+            OrderUpdate: self.working.update,
+            FillEvent: self.working.fill,
             StrategySuspended: self._on_suspended,
         }
-
-    def _on_order(self, order: OrderEvent) -> None:
-        self.working.approve(order)
-
-    def _on_update(self, update: OrderUpdate) -> None:
-        self.working.update(update)
-
-    def _on_fill(self, fill: FillEvent) -> None:
-        self.working.fill(fill)
 
     def _on_suspended(self, event: StrategySuspended) -> Sequence[CancelIntent]:
         return [

@@ -76,9 +76,9 @@ class Rebalancer:
             OrderIntent: self._on_intent,
             RiskDecision: self._on_decision,
             OrderEvent: self._on_order,
-            OrderUpdate: self._on_update,
+            OrderUpdate: self.working.update,
             FillEvent: self._on_fill,
-            PositionSnapshot: self._on_position,
+            PositionSnapshot: self._account.adopt,
         }
         if self._follows_prices:
             table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
@@ -101,12 +101,6 @@ class Rebalancer:
     def _on_order(self, order: OrderEvent) -> None:
         self._undecided.pop(order.intent_id, None)
         self.working.approve(order)
-
-    def _on_update(self, update: OrderUpdate) -> None:
-        self.working.update(update)
-
-    def _on_position(self, snapshot: PositionSnapshot) -> None:
-        self._account.adopt(snapshot)
 
     def _on_fill(self, fill: FillEvent) -> None:
         self.working.fill(fill)

@@ -53,6 +53,7 @@ class Exposure:
         self._day_end_ns = 0
         self._weighed: OrderIntent | None = None
         self._growth: Decimal | None = None
+        self._qty: Decimal | None = None
         self._worst: Decimal | None = None
         self._equity: Decimal | None = None
         self.day_start_equity: Decimal | None = account.equity(self.mark_ticks)
@@ -119,7 +120,7 @@ class Exposure:
         Several rules ask the same; None ends it.
         """
         self._weighed = intent
-        self._growth = None
+        self._growth = self._qty = None
         self._worst = self._equity = _UNASKED
 
     # --- prices and quantities ---
@@ -193,7 +194,11 @@ class Exposure:
 
     def intent_qty(self, intent: OrderIntent) -> Decimal:
         """Return the intent's quantity in base."""
-        return self.instruments[intent.instrument].qty(intent.qty_lots)
+        if intent is not self._weighed:
+            return self.instruments[intent.instrument].qty(intent.qty_lots)
+        if self._qty is None:
+            self._qty = self.instruments[intent.instrument].qty(intent.qty_lots)
+        return self._qty
 
     def growth_qty(self, intent: OrderIntent) -> Decimal:
         """Return how much of the intent would not close a position, in base.

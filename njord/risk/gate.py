@@ -61,7 +61,7 @@ class RiskGate:
             TradeEvent: self._on_trade,
             OrderIntent: self._on_intent,
             CancelIntent: self._on_cancel,
-            OrderUpdate: self._on_update,
+            OrderUpdate: self.exposure.working.update,
             FillEvent: self.exposure.observe_fill,
             PositionSnapshot: self.exposure.observe_position,
         }
@@ -71,9 +71,6 @@ class RiskGate:
 
     def _on_trade(self, trade: TradeEvent) -> None:
         self.exposure.observe_price(trade.instrument, trade.price_ticks, trade.ts_ns)
-
-    def _on_update(self, update: OrderUpdate) -> None:
-        self.exposure.working.update(update)
 
     def _on_intent(self, intent: OrderIntent) -> Sequence[Message]:
         self._decision_seq += 1

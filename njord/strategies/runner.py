@@ -105,10 +105,10 @@ class StrategyRunner:
             TradeEvent: self._on_trade,
             BookEvent: self._on_book,
             TimerFired: self._on_timer,
-            OrderEvent: self._on_order,
-            OrderUpdate: self._on_update,
+            OrderEvent: self.world.working.approve,
+            OrderUpdate: self.world.working.update,
             FillEvent: self._on_fill,
-            PositionSnapshot: self._on_position,
+            PositionSnapshot: self.world.account.adopt,
         }
 
     # --- market data ---
@@ -143,15 +143,6 @@ class StrategyRunner:
         return self._tell(_owners(self._hosted, timer.strategy_id, timer.instrument), "on_timer", timer)
 
     # --- what came of earlier proposals ---
-
-    def _on_order(self, order: OrderEvent) -> None:
-        self.world.working.approve(order)
-
-    def _on_update(self, update: OrderUpdate) -> None:
-        self.world.working.update(update)
-
-    def _on_position(self, snapshot: PositionSnapshot) -> None:
-        self.world.account.adopt(snapshot)
 
     def _on_fill(self, fill: FillEvent) -> list[Message] | None:
         self.world.working.fill(fill)
