@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from njord.core.units import EXACT, ZERO, quantum, ratio, round_half_even
+from njord.core.units import EXACT, ZERO, quantum, round_half_even, share
 
 COST_QUANTUM = quantum(18)
 
@@ -56,9 +56,9 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     def _reduced(self, signed_qty: Decimal, traded: Decimal) -> "Position":
         qty = _add(self.qty, signed_qty)
         if qty:
-            share = ratio(_multiply(self.cost, signed_qty.copy_negate()), self.qty)
-            rounded = round_half_even(share, COST_QUANTUM)
-            released = share if share == rounded else rounded  # The shorter spelling of the same number.
+            closed = share(self.cost, signed_qty.copy_negate(), self.qty)
+            rounded = round_half_even(closed, COST_QUANTUM)
+            released = closed if closed == rounded else rounded  # The shorter spelling of the same number.
         else:
             released = self.cost
         # For a sale `traded` is minus the proceeds: realized = proceeds - released cost, for both signs.

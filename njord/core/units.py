@@ -32,6 +32,7 @@ EXACT = Context(
     prec=80, rounding=ROUND_HALF_EVEN, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow]
 )
 _ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+_WIDE = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _ONE = Decimal(1)
 
 
@@ -58,6 +59,11 @@ def round_half_even(value: Decimal, step: Decimal) -> Decimal:
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return numerator / denominator to 80 significant digits: for rates and comparisons, never for money kept."""
     return _ROUNDING.divide(numerator, denominator)
+
+
+def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Return amount x part / whole to 80 significant digits; the product in between keeps all of its digits."""
+    return _ROUNDING.divide(_WIDE.multiply(amount, part), whole)
 
 
 def exponent(value: Decimal) -> int:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from njord.core.contracts import PositionSnapshot
-from njord.core.units import EXACT, ZERO, quantum, ratio, round_half_even
+from njord.core.units import EXACT, ZERO, quantum, round_half_even, share
 
 _FEE_QUANTUM = quantum(18)
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
@@ -56,4 +56,4 @@ class LossWatch:
 def _share(fees: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     if part == whole:
         return fees
-    return round_half_even(ratio(_multiply(fees, part), whole), _FEE_QUANTUM)
+    return round_half_even(share(fees, part, whole), _FEE_QUANTUM)

@@ -37,7 +37,7 @@ class BarQuality(msgspec.Struct, frozen=True, kw_only=True):
         n_conflicting_duplicates: Rows of another content with the timestamp of an earlier one, dropped (with repair).
         n_out_of_order: Rows earlier than one before them in the file, moved by sorting (only with repair).
         n_inconsistent: Bars with high < low, or open or close outside [low, high]; kept.
-        n_snapped: Prices within 1e-6 tick of a grid point but not the float nearest to it.
+        n_snapped: Prices within 1e-6 tick (and 1,024 last places of the float) of a grid point, not the nearest float.
         n_off_grid: Prices truly off the tick grid, rounded to the nearest tick.
         n_flat_filled: Bars with any off-grid price: straight-line filled minutes and such.
         n_zero_volume: Bars without volume.

@@ -20,6 +20,9 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 DIRT_TICKS = 1e-6
+# What arithmetic leaves on a float is a few of its last bits; a price further off than 2**10 of them was meant so:
+# 124.999999 is no 125 with a little dirt.
+DIRT_RELATIVE = 2.0**10 * float(np.finfo(np.float64).eps)
 FINEST_DECIMALS = 12
 MISFITS_PER_PRICE = 0.001
 # In units of the tick's last decimal. Below it scaling a price errs by less than half a unit, so that rounding finds
@@ -97,7 +100,8 @@ def snap(prices: FloatArray, decimals: int, multiple: int) -> Snapped:
         nothing = np.zeros(len(prices), dtype=np.bool_)
         return Snapped(nearest.astype(np.int64), nothing, nothing)
     # Zero is no price: 1e-7 is not 0 ticks of 1 with a little dirt, it is far off that grid.
-    near = (np.abs(prices * scale / multiple - nearest) <= DIRT_TICKS) & (nearest > 0)
+    dirt = np.minimum(DIRT_TICKS, DIRT_RELATIVE * nearest)
+    near = (np.abs(prices * scale / multiple - nearest) <= dirt) & (nearest > 0)
     return Snapped(nearest.astype(np.int64), near & ~clean, ~near & ~clean)
 
 

@@ -63,3 +63,16 @@ def test_a_flip_by_the_29th_digit_is_still_a_flip() -> None:
     position = after(("12345678901.123456789012345678", "1"), ("-12345678901.123456789012345679", "5"))
     assert position.qty == Decimal("-1e-18")
     assert position.cost == Decimal("-5e-18")
+
+
+def test_a_partial_close_of_the_longest_amounts_keeps_every_digit() -> None:
+    # Found by the campaign: cost x quantity needed more digits than the context had.
+    position = Position().after(
+        Decimal("9999999999.999999999999999999"), Decimal("1249999.999999999999999237")
+    )
+    position = position.after(Decimal("12345678901.123456789012345678"), Decimal(1))
+    closed = position.after(Decimal("-12345678901.123456789012345678"), Decimal(1))
+    assert closed.qty == Decimal("9999999999.999999999999999999")
+    flat = closed.after(-closed.qty, Decimal(1))
+    assert not flat.qty
+    assert not flat.cost

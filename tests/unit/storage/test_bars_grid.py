@@ -45,3 +45,10 @@ def test_floats_too_coarse_to_tell_a_grid_ask_for_the_tick() -> None:
         inferred([1.5e300, 3.25])
     with pytest.raises(DataError, match="--tick"):
         inferred([1 / 3, 2 / 7, 5 / 11])
+
+
+def test_a_price_just_below_a_round_one_was_meant_so() -> None:
+    # Found by the campaign: a millionth of a tick is dirt only where floats are that coarse.
+    inference = TickInference(1)
+    inference.add(np.array([124.999999]))
+    assert inference.tick("x.csv") == Decimal("0.000001")
