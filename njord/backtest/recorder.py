@@ -66,7 +66,7 @@ class Recorder:
         self.endings: Counter[str] = Counter()
         self.n_intents = 0
         self.suspended: list[StrategySuspended] = []
-        self._observers: dict[type[Message], Callable[[Any], None]] = {
+        self.observers: dict[type[Message], Callable[[Any], None]] = {
             OrderEvent: self._order,
             FillEvent: self._fill,
             OrderUpdate: self._update,
@@ -74,12 +74,6 @@ class Recorder:
             ProposalRefused: self._refusal,
             StrategySuspended: self.suspended.append,
         }
-
-    def observe(self, message: Message) -> None:
-        """Take note of one message."""
-        observer = self._observers.get(type(message))
-        if observer is not None:
-            observer(message)
 
     def _decision(self, decision: RiskDecision) -> None:
         self.n_intents += 1

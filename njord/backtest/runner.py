@@ -166,9 +166,13 @@ class HistoryHost:
 
     # What the engine has decided leaves here; what the venue answers comes back as the next message.
     def _follow(self, messages: list[Message], now_ns: int) -> None:
+        observers = self._recorder.observers
         for message in messages:
-            self._recorder.observe(message)
-            if type(message) not in _LEAVES:
+            kind = type(message)
+            observe = observers.get(kind)
+            if observe is not None:
+                observe(message)
+            if kind not in _LEAVES:
                 continue
             if isinstance(message, (OrderEvent, CancelEvent)):
                 reply = self._gateway.send(message, now_ns)

@@ -5,7 +5,8 @@ import hashlib
 
 CLIENT_ID_PREFIX = "NJ-"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_SHIFTS = tuple(range(95, -1, -5))  # Twenty letters of five bits.
+_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
+_SHIFTS = tuple(range(90, -1, -10))  # Ten pairs of letters, of five bits each.
 
 
 def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int = 0) -> str:
@@ -16,7 +17,7 @@ def client_order_id(account_id: str, run_id: str, intent_id: str, attempt: int =
     """
     text = f"{account_id}\x1f{run_id}\x1f{intent_id}\x1f{attempt}"
     bits = int.from_bytes(hashlib.sha256(text.encode()).digest()[:13]) >> 4
-    return CLIENT_ID_PREFIX + "".join([_BASE32[bits >> shift & 31] for shift in _SHIFTS])
+    return CLIENT_ID_PREFIX + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def short_hash(*parts: str) -> str:

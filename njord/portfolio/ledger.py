@@ -36,5 +36,5 @@ class Ledger:
 
     def _on_fill(self, fill: FillEvent) -> Sequence[PositionSnapshot]:
         snapshots = self.account.apply_fill(fill, self.mark_ticks)
-        self.account.check(self.mark_ticks)
+        self.account.check()
         return snapshots

@@ -62,7 +62,9 @@ class Rebalancer:
         self._account_id = account_id
         self._counters = counters
         self._price_factor = EXACT.add(EXACT.add(_ONE, SIZING_BUFFER), EXACT.multiply(cost_bps, BPS))
-        self._fixed_qty = fixed_qty
+        self._fixed_lots = (
+            None if fixed_qty is None else [_signed_lots(each, fixed_qty) for each in instruments]
+        )
         self._mark_ticks = [0] * len(instruments) if last_ticks is None else last_ticks
         self._follows_prices = last_ticks is None
         self._held: dict[_Owner, Decimal] = {}
@@ -168,8 +170,9 @@ class Rebalancer:
             return RefusalReason.INTENT_MALFORMED
         if not weight:
             return 0
-        if self._fixed_qty is not None:
-            return _signed_lots(instrument, self._fixed_qty.copy_sign(weight))
+        if self._fixed_lots is not None:
+            lots = self._fixed_lots[target.instrument]
+            return lots if weight > 0 or isinstance(lots, RefusalReason) else -lots
         ticks = self._mark_ticks[target.instrument]
         equity = self._account.equity(self._mark_ticks)
         if not ticks or equity is None:

@@ -56,6 +56,8 @@ class Exposure:
         self._qty: Decimal | None = None
         self._worst: Decimal | None = None
         self._equity: Decimal | None = None
+        self._worth_of = (0, ZERO, 0)
+        self._worth = ZERO
         self.day_start_equity: Decimal | None = account.equity(self.mark_ticks)
         self.weigh(None)
 
@@ -134,6 +136,16 @@ class Exposure:
         if mark and intent.type is LIMIT:
             return max(mark, intent.limit_price_ticks)
         return mark
+
+    def worth(self, instrument: int, qty: Decimal, ticks: int) -> Decimal:
+        """Return what `qty` (in base, >= 0) is worth at `ticks`, in quote.
+
+        Several rules ask in a row, and of one order growth, position and gross are often the same quantity.
+        """
+        if self._worth_of != (instrument, qty, ticks):
+            self._worth_of = (instrument, qty, ticks)
+            self._worth = _multiply(qty, self.instruments[instrument].price(ticks))
+        return self._worth
 
     def notional_of(self, intent: OrderIntent) -> Decimal | None:
         """Return the intent's worth at its reference price, in quote; None while no price is known."""

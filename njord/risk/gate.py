@@ -46,7 +46,7 @@ class RiskGate:
 
     def __init__(self, rules: Sequence[RiskRule], exposure: Exposure, account_id: str, run_id: str) -> None:
         self.exposure = exposure
-        self._rules = tuple(rules)
+        self._checks = tuple((rule.name, rule.check) for rule in rules if not rule.is_off)
         self._account_id = account_id
         self._run_id = run_id
         self._decision_seq = 0
@@ -119,10 +119,11 @@ class RiskGate:
         return [decision, order]
 
     def _first_refusal(self, intent: OrderIntent) -> tuple[str, Refusal | None]:
-        for rule in self._rules:
-            refusal = rule.check(intent, self.exposure)
+        exposure = self.exposure
+        for name, check in self._checks:
+            refusal = check(intent, exposure)
             if refusal is not None:
-                return rule.name, refusal
+                return name, refusal
         return "", None
 
     def _remember(self, intent_id: object) -> None:

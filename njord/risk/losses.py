@@ -13,7 +13,7 @@ from njord.core.contracts import PositionSnapshot
 from njord.core.units import EXACT, ZERO, quantum, round_half_even, share
 
 _FEE_QUANTUM = quantum(18)
-_add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
+_add, _subtract = EXACT.add, EXACT.subtract
 
 
 class _Seen(msgspec.Struct):
@@ -38,7 +38,7 @@ class LossWatch:
         fee = _subtract(snapshot.fees, seen.fees)
         gain = _subtract(snapshot.realized_pnl, seen.realized_pnl)
         seen.qty, seen.realized_pnl, seen.fees = after, snapshot.realized_pnl, snapshot.fees
-        flips = _multiply(before, after) < 0
+        flips = bool(before and after) and before.is_signed() is not after.is_signed()
         if not flips and after.copy_abs() >= before.copy_abs():
             seen.entry_fees = _add(seen.entry_fees, fee)
             return False

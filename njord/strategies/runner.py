@@ -114,18 +114,19 @@ class StrategyRunner:
     # --- market data ---
 
     def _on_bar(self, bar: Bar) -> Sequence[Message] | None:
-        world = self.world
+        world, index = self.world, bar.instrument
         world.ts_ns = bar.ts_ns
-        world.mark_ticks[bar.instrument] = bar.close
+        world.mark_ticks[index] = bar.close
+        view = BarView(bar, self._instruments[index])
         caused: list[Message] | None = None
-        for host in self._by_instrument[bar.instrument]:
+        for host in self._by_instrument[index]:
             if host.is_suspended:
                 continue
             context = host.context
             context._n_bars += 1
             context._bars.append(bar)
             try:
-                proposals = host.on_bar(context, BarView(bar, self._instruments[bar.instrument]))
+                proposals = host.on_bar(context, view)
                 if proposals is not None:
                     caused = [*(caused or ()), *self._stamp(host, bar.ts_ns, proposals)]
             except (Exception, SystemExit) as error:
@@ -195,9 +196,8 @@ class StrategyRunner:
         return [self._identified(host, ts_ns, proposal) for proposal in checked]
 
     def _identified(self, host: HostedStrategy, ts_ns: int, proposal: _Proposal) -> Message:
-        who = {"ts_ns": ts_ns, "strategy_id": host.strategy_id, "instrument": host.instrument}
         if isinstance(proposal, TimerSet):
-            return replace(proposal, **who)
+            return replace(proposal, ts_ns=ts_ns, strategy_id=host.strategy_id, instrument=host.instrument)
         if not host.context.is_warm and not isinstance(proposal, CancelIntent):
             return ProposalRefused(
                 ts_ns=ts_ns,
@@ -208,7 +208,16 @@ class StrategyRunner:
                 detail=f"bar {host.context.n_bars} of {host.warm_up}",
             )
         if isinstance(proposal, Target):
-            return replace(proposal, **who)
+            return Target(
+                ts_ns=ts_ns,
+                instrument=host.instrument,
+                strategy_id=host.strategy_id,
+                weight=proposal.weight,
+                qty=proposal.qty,
+                reason=proposal.reason,
+                features=proposal.features,
+            )
+        who = {"ts_ns": ts_ns, "strategy_id": host.strategy_id, "instrument": host.instrument}
         intent_id = self._counters[host.strategy_id].next()
         return replace(proposal, account_id=self._account_id, intent_id=intent_id, **who)
 

@@ -75,7 +75,9 @@ class SimulatedVenue:
         self._held = [ZERO] * len(instruments)
         self._last_ticks = [0] * len(instruments)
         self._book: list[dict[str, _Resting]] = [{} for _ in instruments]
-        self._seen: dict[str, BrokerOrderUpdate] = {}
+        self._seen: dict[
+            str, BrokerOrderUpdate | _Resting
+        ] = {}  # Every id ever placed: how it ended, or the order.
         self._fills: list[list[BrokerFill]] = [[] for _ in instruments]
         self._outbox: list[Report] = []
         self._n_orders = 0
@@ -97,7 +99,7 @@ class SimulatedVenue:
         order = _Resting(req=req, venue_order_id=str(self._n_orders), sign=req.side.sign)
         self._book[req.instrument][req.client_order_id] = order
         self.n_working += 1
-        self._note(order, OrderStatus.ACCEPTED, OrderReason.NONE, req.ts_ns)
+        self._seen[req.client_order_id] = order
         return BrokerOrderAck(
             client_order_id=req.client_order_id, venue_order_id=order.venue_order_id, ts_venue_ns=req.ts_ns
         )
@@ -122,7 +124,8 @@ class SimulatedVenue:
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
         """Return the last state of one order, None if it was never placed."""
-        return self._seen.get(client_order_id)
+        seen = self._seen.get(client_order_id)
+        return _accepted(seen) if isinstance(seen, _Resting) else seen
 
     def fetch_trades(self, symbol: str, after_trade_id: str) -> Sequence[BrokerFill]:
         """Return the fills of `symbol` after a trade id ("" = all), oldest first."""
@@ -133,7 +136,7 @@ class SimulatedVenue:
     def fetch_open_orders(self, symbol: str | None) -> Sequence[BrokerOrderUpdate]:
         """Return all working orders, of one symbol or of all."""
         books = self._book if symbol is None else [self._book[self._index(symbol)]]
-        return [self._seen[client_order_id] for book in books for client_order_id in book]
+        return [_accepted(order) for book in books for order in book.values()]
 
     def fetch_balances(self) -> Sequence[BalanceSnapshot]:
         """Return what the account holds."""
@@ -303,38 +306,38 @@ class SimulatedVenue:
     ) -> None:
         del self._book[order.req.instrument][order.req.client_order_id]
         self.n_working -= 1
-        self._outbox.append(self._note(order, status, reason, ts_venue_ns, filled_lots))
-
-    def _note(
-        self,
-        order: _Resting,
-        status: OrderStatus,
-        reason: OrderReason,
-        ts_venue_ns: int,
-        filled_lots: int = 0,
-    ) -> BrokerOrderUpdate:
-        req = order.req
-        update = BrokerOrderUpdate(
-            client_order_id=req.client_order_id,
-            venue_order_id=order.venue_order_id,
-            symbol=req.symbol,
-            side=req.side,
-            type=req.type,
-            status=status,
-            reason=reason,
-            qty_lots=req.qty_lots,
-            filled_lots=filled_lots,
-            limit_price_ticks=req.limit_price_ticks,
-            ts_venue_ns=ts_venue_ns,
-        )
-        self._seen[req.client_order_id] = update
-        return update
+        update = _update(order, status, reason, ts_venue_ns, filled_lots)
+        self._seen[order.req.client_order_id] = update
+        self._outbox.append(update)
 
     def _index(self, symbol: str) -> int:
         for index, instrument in enumerate(self._instruments):
             if instrument.symbol == symbol:
                 return index
         raise VenueRejected(f"{symbol} is not traded here")
+
+
+def _accepted(order: _Resting) -> BrokerOrderUpdate:
+    return _update(order, OrderStatus.ACCEPTED, OrderReason.NONE, order.req.ts_ns, 0)
+
+
+def _update(
+    order: _Resting, status: OrderStatus, reason: OrderReason, ts_venue_ns: int, filled_lots: int
+) -> BrokerOrderUpdate:
+    req = order.req
+    return BrokerOrderUpdate(
+        client_order_id=req.client_order_id,
+        venue_order_id=order.venue_order_id,
+        symbol=req.symbol,
+        side=req.side,
+        type=req.type,
+        status=status,
+        reason=reason,
+        qty_lots=req.qty_lots,
+        filled_lots=filled_lots,
+        limit_price_ticks=req.limit_price_ticks,
+        ts_venue_ns=ts_venue_ns,
+    )
 
 
 # Oldest first, as far as the bar leaves that open: a limit further from the open can not be reached before a nearer

@@ -89,7 +89,7 @@ def test_cash_plus_positions_is_capital_plus_profit_minus_fees_to_the_last_unit(
     for fill in fills:
         account.apply_fill(fill, marks)
         oracle.book(fill, marks)
-        account.check(marks)
+        account.check()
         expected = oracle.equity(marks)
         equity = account.equity(marks)
         assert (equity is None) == (expected is None)

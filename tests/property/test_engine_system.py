@@ -135,7 +135,7 @@ def check_step(host: BarHost, message: Message) -> None:
     assert not system.rebalancer._undecided
     account = system.ledger.account
     marks = system.ledger.mark_ticks
-    account.check(marks)
+    account.check()
     for mirror in (system.gate.exposure.account, system.strategies.world.account, system.rebalancer._account):
         assert mirror.balances() == account.balances()
         assert mirror.equity(marks) == account.equity(marks)

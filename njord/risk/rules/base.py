@@ -38,6 +38,11 @@ class RiskRule(ABC):
     def __init__(self, params: RuleParams) -> None:
         self.params: Any = params
 
+    @property
+    def is_off(self) -> bool:
+        """Whether these parameters let every intent pass: the gate then need not ask."""
+        return False
+
     @abstractmethod
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return why the intent must not pass, or None."""
@@ -70,7 +75,9 @@ class CapParams(RuleParams, frozen=True):
             return self.cap_notional
         if equity is None:
             return None
-        of_equity = max(ZERO, EXACT.multiply(equity, self.cap_equity_fraction))
+        if self.cap_equity_fraction != 1:
+            equity = EXACT.multiply(equity, self.cap_equity_fraction)
+        of_equity = max(ZERO, equity)
         return min(of_equity, self.cap_notional) if self.cap_notional else of_equity
 
 

@@ -23,6 +23,11 @@ class CoolDown(RiskRule):
             if self.seconds < 0:
                 raise ValueError(f"seconds must be >= 0, was {self.seconds}")
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(not self.params.seconds)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal while the wait lasts."""
         last_loss_ns = exposure.last_loss_ns.get(intent.instrument)

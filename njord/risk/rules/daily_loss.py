@@ -21,6 +21,11 @@ class DailyLoss(RiskRule):
             """Return the cap in the report asset: fixed for the day; None if it can not be known."""
             return self.lower(exposure.day_start_equity)
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(self.params.is_off)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the loss has reached the cap, or can not be known."""
         if self.params.is_off or exposure.reduces(intent):

@@ -17,6 +17,11 @@ class MaxGross(RiskRule):
     class Params(CapParams, frozen=True):
         """Caps in the report asset and as a fraction of equity."""
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(self.params.is_off)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if this instrument's worst case grows and the sum is beyond the cap."""
         if self.params.is_off:
@@ -36,7 +41,7 @@ class MaxGross(RiskRule):
             ticks = exposure.reference_ticks(intent) if other == index else exposure.mark_ticks[other]
             if not ticks:
                 return refuse(RefusalReason.PRICE_UNKNOWN, symbol=instrument.symbol)
-            total = EXACT.add(total, EXACT.multiply(qty, instrument.price(ticks)))
+            total = EXACT.add(total, exposure.worth(other, qty, ticks))
         if total > cap:
             return refuse(RefusalReason.GROSS_EXCEEDS_CAP, gross_notional=total, cap=cap)
         return None

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
-from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
 
@@ -21,6 +20,11 @@ class MaxOrderNotional(RiskRule):
     class Params(CapParams, frozen=True):
         """Caps in the report asset and as a fraction of equity."""
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(self.params.is_off)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the order is too large, or its worth is not known."""
         qty = exposure.growth_qty(intent)
@@ -29,7 +33,7 @@ class MaxOrderNotional(RiskRule):
         ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
         if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        notional = EXACT.multiply(qty, exposure.instruments[intent.instrument].price(ticks))
+        notional = exposure.worth(intent.instrument, qty, ticks)
         if notional > cap:
             return refuse(RefusalReason.NOTIONAL_EXCEEDS_CAP, notional=notional, cap=cap)
         return None

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
-from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
 
@@ -17,6 +16,11 @@ class MaxPosition(RiskRule):
     class Params(CapParams, frozen=True):
         """Caps in the report asset and as a fraction of equity."""
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(self.params.is_off)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the worst case is larger than before and beyond the cap."""
         if self.params.is_off:
@@ -28,7 +32,7 @@ class MaxPosition(RiskRule):
         ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
         if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        worth = EXACT.multiply(after, exposure.instruments[index].price(ticks))
+        worth = exposure.worth(index, after, ticks)
         if worth > cap:
             return refuse(RefusalReason.POSITION_EXCEEDS_CAP, position_notional=worth, cap=cap)
         return None

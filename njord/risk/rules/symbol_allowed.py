@@ -18,6 +18,11 @@ class SymbolAllowed(RiskRule):
 
         symbols: tuple[str, ...] = ()
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is limited."""
+        return bool(not self.params.symbols)
+
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if there is a list and the symbol is not on it."""
         symbol = exposure.instruments[intent.instrument].symbol

@@ -50,9 +50,14 @@ def _check_ids(intent: OrderIntent) -> Refusal | None:
         return _malformed("intent_id", intent.intent_id)
     if not intent.strategy_id or not is_text(intent.strategy_id):
         return _malformed("strategy_id", intent.strategy_id)
-    for name in ("account_id", "parent_id", "execution_id", "slice_id"):
-        if not is_text(getattr(intent, name)):
-            return _malformed(name, getattr(intent, name))
+    for name, value in (
+        ("account_id", intent.account_id),
+        ("parent_id", intent.parent_id),
+        ("execution_id", intent.execution_id),
+        ("slice_id", intent.slice_id),
+    ):
+        if type(value) is not str or (value and not is_text(value)):
+            return _malformed(name, value)
     return None
 
 

@@ -61,5 +61,5 @@ def test_money_from_nowhere_stops_it_at_the_next_fill() -> None:
     current = bar(0, 100, 100, 100, 100)
     handlers[type(current)](current)
     books.account.cash += Decimal("0.00000001")
-    with pytest.raises(InvariantError, match="is not capital"):
+    with pytest.raises(InvariantError, match="are not capital"):
         handlers[type(fill_event())](fill_event(price_ticks=100))

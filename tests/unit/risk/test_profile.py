@@ -84,3 +84,15 @@ def test_nonsense_is_refused_by_the_full_name_of_the_setting(rule: str, params: 
 
 def test_every_rule_builds_from_its_defaults() -> None:
     assert len(build_rules("all", {rule.name: {} for rule in RULES})) == len(RULES)
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [
+        ("research", {"symbol_allowed", "daily_loss", "cool_down"}),
+        ("paper", {"symbol_allowed"}),
+        ("live", {"symbol_allowed"}),
+    ],
+)
+def test_exactly_the_rules_that_limit_nothing_say_that_they_are_off(name: str, off: set[str]) -> None:
+    assert {rule.name for rule in build_rules(name, PROFILES[name].rules) if rule.is_off} == off
