@@ -3,7 +3,7 @@
     python -m scripts.generate_reference            write the pages
     python -m scripts.generate_reference --check    change nothing; exit 1 and name each page that is stale
 
-Comes in: enums, message structs, risk rules, configuration, result structs and the command line, as imported. Goes
+Comes in: enums, message structs, risk rules, certificate rules, configuration, result structs and the command line. Goes
 out: one Markdown page each. `tests/architecture/test_generated_docs.py` runs the check.
 """
 
@@ -36,7 +36,9 @@ from njord.performance.streaming import DayReturn
 from njord.performance.summary import Summary
 from njord.performance.trades import TradeStatistics
 from njord.risk.rules import MANDATORY, RULES
-from njord.storage.dataset import BarQuality
+from njord.storage.certificate.certificate import Certificate, Clock, Finding
+from njord.storage.certificate.facts import Place
+from njord.storage.certificate.grading import MEANINGS, rules_table
 from scripts.struct_tables import (
     code,
     default_of,
@@ -214,7 +216,10 @@ def result() -> str:
         ("Each of unfilled_orders", result_module.ResultOrder),
         ("Each of round_trips", result_module.ResultTrip),
         ("Each of open_lots", result_module.ResultOpenLot),
-        ("data.quality", BarQuality),
+        ("data.certificate (without `bad_ranges` and `facts`)", Certificate),
+        ("Each of data.certificate.findings", Finding),
+        ("Each of places, and worst", Place),
+        ("data.certificate.clock", Clock),
         ("stats", Summary),
         ("stats.daily and stats.bar", Ratios),
         ("stats.trades", TradeStatistics),
@@ -231,6 +236,23 @@ def result() -> str:
         table(["object", "keys"], _object_keys()),
     ]
     return "\n".join(parts)
+
+
+def certificate() -> str:
+    """Return the page of the data certificate: grades, and the rule of every check."""
+    head, *rows = rules_table()
+    return "\n".join(
+        [
+            "# Data certificate: grades and rules\n",
+            "How to read a certificate is in [data certificate](../data-certificate.md). A dataset has the grade of its "
+            "worst finding; where several are as bad, the first in this table is the reason given.\n",
+            table(["grade", "meaning"], ([code(grade), text] for grade, text in MEANINGS.items())),
+            "## Rules\n",
+            "Each grade's limit, as a share of the rows, bars, ids, prices or seconds looked at, as a count, in seconds "
+            "or in millionths. A limit that is not given can not be earned.\n",
+            table(list(head), ([code(check), *cells] for check, *cells in rows)),
+        ]
+    )
 
 
 def _object_keys() -> list[list[str]]:
@@ -268,6 +290,7 @@ def _helps(group: Any, context: Any) -> Iterable[tuple[str, str]]:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "certificate.md": certificate,
     "cli.md": command_line,
     "configuration.md": configuration,
     "messages.md": messages,

@@ -12,21 +12,10 @@ from njord.backtest.page_trades import biggest
 from njord.backtest.result import BacktestResult, ResultOrder, ResultTrip
 from njord.core.types import OrderReason, RefusalReason, Side
 from njord.core.units import plain
+from njord.storage.certificate.grading import MEANINGS
 
 LIST_MAX = 200  # Rows of open lots, unfilled orders and warnings; the rest is in summary.json.
 BIGGEST = 10
-_QUALITY = (
-    ("n_missing_bars", "Missing bars", "in all gaps"),
-    ("n_gaps", "Gaps", "places where at least one bar is missing or late"),
-    ("n_inconsistent", "Contradictory bars", "high below low, or open or close outside; only the open is believed"),
-    ("n_duplicates", "Duplicates", "exact copies, dropped"),
-    ("n_conflicting_duplicates", "Conflicting duplicates", "same time, other content; dropped"),
-    ("n_out_of_order", "Out of order", "earlier than a row before them; sorted"),
-    ("n_off_grid", "Off the tick grid", "prices rounded to the nearest tick"),
-    ("n_flat_filled", "Bars with an off-grid price", "such as minutes filled by a straight line"),
-    ("n_snapped", "Float dirt", "prices snapped to the tick they stand for"),
-    ("n_zero_volume", "Bars without volume", "nothing was traded in them"),
-)  # fmt: skip
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -37,23 +26,57 @@ class Table(msgspec.Struct, frozen=True):
     left_out: str = ""
 
 
-def quality_rows(result: BacktestResult) -> list[Row]:
-    """Return every count of the data's faults, zeros included."""
-    quality = result.data["quality"]
-    rows = [
-        Row(name, Cell(count(quality[key]), "warn" if quality[key] else ""), about)
-        for key, name, about in _QUALITY
-        if key in quality
+def grade_rows(result: BacktestResult) -> list[Row]:
+    """Return the grade of the data with its reason, and how much bad time the run met."""
+    data, certificate = result.data, result.data["certificate"]
+    grade = certificate["grade"]
+    held_ns = data["bad_in_positions_ns"]
+    return [
+        Row(
+            "Grade",
+            Cell(grade, "" if grade == "A" else "warn"),
+            f"{certificate['because']}. {MEANINGS[grade]}",
+        ),
+        Row("Coverage", Cell(f"{certificate['coverage']:.4%}"), "bars that are there, of those expected"),
+        Row(
+            "Bad time",
+            Cell(duration(data["bad_ns"]), "warn" if data["bad_ns"] else ""),
+            "missing or flagged bars",
+        ),
+        Row("of it inside positions", Cell(duration(held_ns), "warn" if held_ns else "")),
     ]
-    if quality.get("n_gaps"):
-        longest = Cell(duration(quality["largest_gap_ns"]), "warn")
-        rows.insert(2, Row("Longest gap", longest, "longest time without a bar"))
-    return rows
 
 
-def first_gaps(result: BacktestResult) -> list[tuple[str, str]]:
-    """Return (after which bar, how many are missing) of the first gaps."""
-    return [(when(ts_ns), count(missing)) for ts_ns, missing in result.data["quality"].get("first_gaps", ())]
+def quality_rows(result: BacktestResult) -> list[Row]:
+    """Return every check of the data's certificate with its count and its rule, zeros included."""
+    return [
+        Row(
+            _check_name(finding),
+            Cell(f"{count(finding['n'])} ({finding['grade']})" if finding["n"] else "0", _tone(finding)),
+            clip(finding["rule"]),
+        )
+        for finding in result.data["certificate"]["findings"]
+    ]
+
+
+def fault_places(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return for each fault that was found its first places: when, and what is there."""
+    return [
+        (
+            f"{_check_name(finding)}: the first {len(finding['places'])} places",
+            [(when(place["ts_ns"]), clip(place["detail"]) or "here") for place in finding["places"]],
+        )
+        for finding in result.data["certificate"]["findings"]
+        if finding["places"]
+    ]
+
+
+def _check_name(finding: dict[str, Any]) -> str:
+    return str(finding["check"]).replace("_", " ").capitalize()
+
+
+def _tone(finding: dict[str, Any]) -> str:
+    return "warn" if finding["n"] and finding["grade"] != "A" else ""
 
 
 def refusal_rows(result: BacktestResult) -> list[Row]:
@@ -143,6 +166,7 @@ def hash_rows(result: BacktestResult) -> list[tuple[str, str]]:
         ("run id", result.run_id),
         ("order list", result.order_list_hash),
         ("data", str(result.data["hash"])),
+        ("data certificate", str(result.data["certificate_hash"])),
         ("journal head", str(result.journal["head"])),
         ("journal messages", count(result.journal["n_messages"])),
         ("strategy source", str(result.strategy.get("source_hash", "unknown"))),

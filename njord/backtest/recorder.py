@@ -122,6 +122,23 @@ class Recorder:
         order.terminal = f"{update.status}/{update.reason}" if update.reason else str(update.status)
         self.endings[order.terminal] += 1
 
+    def held_ranges(self, instrument: int, end_ns: int) -> list[tuple[int, int]]:
+        """Return when there was a position, as rising [start_ns, end_ns) of the venue's time; none reaches `end_ns`."""
+        ranges: list[tuple[int, int]] = []
+        lots = start_ns = now_ns = 0
+        for fill in self.fills:
+            if fill.instrument != instrument:
+                continue
+            now_ns = max(now_ns, fill.ts_venue_ns)
+            before, lots = lots, lots + (fill.qty_lots if fill.side is Side.BUY else -fill.qty_lots)
+            if not before:
+                start_ns = now_ns
+            elif not lots:
+                ranges.append((start_ns, min(now_ns, end_ns)))
+        if lots:
+            ranges.append((start_ns, end_ns))
+        return [each for each in ranges if each[0] < each[1]]
+
     def order_list_hash(self) -> str:
         """Return the SHA-256 over all orders in the order of submission, each followed by its fills.
 

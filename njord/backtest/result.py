@@ -74,7 +74,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
         synthetic: The market was generated, not recorded.
         strategy: Its id, name and parameters.
         instrument: Symbol, tick, lot, minima.
-        data: Where the bars came from, their hash, range, and quality counts.
+        data: Where the bars came from, their hash and range, their certificate, and how much bad time was run through.
         capital: Equity at the start, in `report_asset`.
         final_equity: Equity at the end, open positions at the last close.
         fees: Paid in total.

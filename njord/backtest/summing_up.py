@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from njord.backtest.equity import EquityRecorder
 from njord.backtest.recorder import RecordedFill, Recorder
@@ -24,6 +25,7 @@ from njord.performance.summary import summarize, to_json_values
 from njord.performance.trades import OpenLot, RoundTrip, RoundTripBook, TradeFill
 from njord.portfolio.rebalance import SIZING_BUFFER
 from njord.risk.profile import describe
+from njord.storage.certificate.tally import overlap_ns
 from njord.storage.dataset import BarDataset
 from njord.system import System, SystemSpec
 from njord.venues.simulated import SimulatedVenue
@@ -81,7 +83,7 @@ def sum_up(
         strategy=context["strategy"],
         instrument=msgspec.to_builtins(instrument, builtin_types=(Decimal,)) | {"id": instrument.id},
         report_asset=spec.report_asset,
-        data=_data(dataset, rows),
+        data=_data(dataset, rows, recorder),
         capital=plain(spec.capital),
         final_equity=plain(final_equity),
         fees=plain(fees),
@@ -138,9 +140,16 @@ def _agree(trips: Sequence[RoundTrip], lots: Sequence[OpenLot], mark: Decimal, p
         raise InvariantError(f"the ledger's profit is {profit}, round trips and open lots add up to {total}")
 
 
-def _data(dataset: BarDataset, rows: tuple[int, int]) -> dict[str, Any]:
+def _data(dataset: BarDataset, rows: tuple[int, int], recorder: Recorder) -> dict[str, Any]:
     last = next(dataset.chunks(rows[1] - 1, rows[1]))
     first = next(dataset.chunks(rows[0], rows[0] + 1))
+    start_ns, end_ns = int(first.ts_open_ns[0]), int(last.ts_open_ns[0]) + dataset.interval_ns
+    bad = dataset.certificate.bad_range_array()
+    run = np.array([[start_ns, end_ns]], dtype=np.int64)
+    held = np.array(recorder.held_ranges(0, end_ns), dtype=np.int64).reshape(-1, 2)
+    certificate = msgspec.to_builtins(dataset.certificate)
+    # Those two are for computing, not for reading; the hash stands for them.
+    del certificate["bad_ranges"], certificate["facts"]
     return {
         "file": dataset.name,
         "hash": dataset.hash,
@@ -148,9 +157,12 @@ def _data(dataset: BarDataset, rows: tuple[int, int]) -> dict[str, Any]:
         "first_row": rows[0],
         "end_row": rows[1],
         "n_bars": rows[1] - rows[0],
-        "start_ns": int(first.ts_open_ns[0]),
-        "end_ns": int(last.ts_open_ns[0]) + dataset.interval_ns,
-        "quality": msgspec.to_builtins(dataset.quality),
+        "start_ns": start_ns,
+        "end_ns": end_ns,
+        "bad_ns": overlap_ns(bad, run),
+        "bad_in_positions_ns": overlap_ns(bad, held),
+        "certificate_hash": dataset.certificate.digest(),
+        "certificate": certificate,
     }
 
 
@@ -233,18 +245,4 @@ def _assumptions(spec: SystemSpec, instrument: Instrument, context: dict[str, An
 
 
 def _warnings(dataset: BarDataset) -> list[str]:
-    quality = dataset.quality
-    found = []
-    if quality.n_missing_bars:
-        found.append(f"{_count(quality.n_missing_bars, 'bar')} missing in {_count(quality.n_gaps, 'gap')}")
-    if quality.n_inconsistent:
-        found.append(
-            f"{_count(quality.n_inconsistent, 'bar')} with high below low, or open or close outside them"
-        )
-    if quality.n_off_grid:
-        found.append(f"{_count(quality.n_off_grid, 'price')} off the tick grid, rounded")
-    return found
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    return [finding.says for finding in dataset.certificate.faults() if finding.grade != "A"]

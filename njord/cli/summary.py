@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from njord.backtest.page_text import duration
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import Finished
 from njord.core.units import NS_PER_S
@@ -59,26 +60,22 @@ def _table(heading: str, rows: list[tuple[str, str]]) -> Table:
 
 
 def _data(result: BacktestResult) -> list[tuple[str, str]]:
-    data, quality = result.data, result.data["quality"]
-    faults = [
-        f"{quality[key]:,} {label}"
-        for key, label in (
-            ("n_missing_bars", "missing"),
-            ("n_inconsistent", "inconsistent"),
-            ("n_duplicates", "duplicates dropped"),
-            ("n_conflicting_duplicates", "conflicting duplicates dropped"),
-            ("n_out_of_order", "out of order, sorted"),
-            ("n_off_grid", "prices off the grid, rounded"),
-            ("n_snapped", "prices with float dirt, snapped"),
-        )
-        if quality[key]
-    ]
+    data, certificate = result.data, result.data["certificate"]
+    faults = [finding["says"] for finding in certificate["findings"] if finding["n"]]
     return [
         ("file", data["file"]),
         ("range", f"{when(data['start_ns'])} to {when(data['end_ns'])}"),
         ("bars", f"{data['n_bars']:,} of {data['interval_ns'] // NS_PER_S} s"),
+        ("grade", f"{certificate['grade']}: {certificate['because']}"),
+        ("bad time", _bad_time(data)),
         ("faults", ", ".join(faults) or "none found"),
     ]
+
+
+def _bad_time(data: dict[str, Any]) -> str:
+    if not data["bad_ns"]:
+        return "none"
+    return f"{duration(data['bad_ns'])}, {duration(data['bad_in_positions_ns'])} of it inside positions"
 
 
 def _cost(result: BacktestResult) -> list[tuple[str, str]]:

@@ -164,6 +164,17 @@ class Bar(Message, frozen=True, kw_only=True, gc=False, tag=True):
     volume_lots: NotNegative = 0
 
 
+class DataGap(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A fault in the market data as they came: `check` names the certificate's rule, [from_ns, to_ns) where it lies."""
+
+    instrument: NotNegative
+    check: str
+    from_ns: int
+    to_ns: int
+    n_missing: NotNegative = 0  # Bars, trade ids or update ids.
+    detail: str = ""
+
+
 # --- what the strategy wants --------------------------------------------------------------------------------------
 
 
@@ -479,6 +490,7 @@ AnyMessage = (
     | BookEvent
     | TickerEvent
     | Bar
+    | DataGap
     | Target
     | OrderIntent
     | CancelIntent

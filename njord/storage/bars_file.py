@@ -21,13 +21,14 @@ from njord.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from njord.storage.bars_columns import ColumnMap
 from njord.storage.bars_csv import TextBars
 from njord.storage.bars_options import BarOptions
-from njord.storage.bars_order import Repair, refuse_disorder, repair
+from njord.storage.bars_order import refuse_disorder, repair
 from njord.storage.bars_rows import RAW_TYPES, TS, Disorder, stage_rows
 from njord.storage.bars_symbol import choose_instrument, choose_symbol
 from njord.storage.bars_tables import TableBars
 from njord.storage.bars_text import one_line, show_interval
 from njord.storage.bars_time import TimeReader
 from njord.storage.canonical import canonical_rows, infer_interval, infer_tick
+from njord.storage.certificate.facts import NO_FACTS, SourceFacts
 from njord.storage.dataset import CANONICAL_TYPES, BarDataset
 from njord.storage.interval import parse_timeframe
 from njord.storage.stage import ColumnStage
@@ -97,9 +98,8 @@ def open_bars(
         canonical = ColumnStage(CANONICAL_TYPES)
         with ExitStack() as unless_done:
             unless_done.callback(canonical.close)
-            digest, quality, n_off_interval = canonical_rows(
-                raw, canonical, instrument, interval_ns, shift_ns, done, where
-            )
+            certificate = canonical_rows(raw, canonical, instrument, interval_ns, shift_ns, done, where)
+            n_off_interval = certificate.n_of("off_schedule")
             if n_off_interval:
                 about.append(
                     f"{n_off_interval} bars open off the {show_interval(interval_ns)} grid of the first one, after gaps; kept as they are."
@@ -110,17 +110,17 @@ def open_bars(
         instrument=instrument,
         interval_ns=interval_ns,
         stage=canonical,
-        digest=digest,
-        quality=quality,
+        digest=certificate.dataset_hash,
+        certificate=certificate,
         assumptions=tuple(said + about),
     )
 
 
 def _in_order(
     raw: ColumnStage, disorder: Disorder, wanted: bool, where: str, opened: ExitStack
-) -> tuple[ColumnStage, Repair]:
+) -> tuple[ColumnStage, SourceFacts]:
     if not disorder.first_row:
-        return raw, Repair()
+        return raw, NO_FACTS
     if not wanted:
         refuse_disorder(disorder, where)
     in_order = opened.enter_context(ColumnStage(RAW_TYPES))
@@ -196,12 +196,12 @@ def _column_assumptions(columns: ColumnMap, options: BarOptions) -> list[str]:
     return said
 
 
-def _repair_assumptions(done: Repair) -> list[str]:
-    if done == Repair():
+def _repair_assumptions(done: SourceFacts) -> list[str]:
+    if done == NO_FACTS:
         return []
     return [
-        f"Repaired: {done.n_out_of_order} rows sorted into place, {done.n_duplicates} exact duplicates dropped,"
-        f" {done.n_conflicting_duplicates} conflicting duplicates dropped in favor of the first."
+        f"Repaired: {done.out_of_order.n} rows sorted into place, {done.duplicates.n} exact duplicates dropped,"
+        f" {done.conflicting_duplicates.n} conflicting duplicates dropped in favor of the first."
     ]
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from njord.core.errors import DataError
 from njord.storage.bars_text import one_line
 from njord.storage.bars_time import TimeReader
+from njord.storage.certificate.facts import FactCollector
 from njord.storage.stage import ColumnStage
 
 FloatArray = NDArray[np.float64]
@@ -23,12 +24,13 @@ RAW_TYPES = (np.int64, *(np.float64,) * 5)
 
 
 class Disorder(msgspec.Struct):
-    """What is wrong with the order of rows, found while they pass."""
+    """What is wrong with the order of rows, found while they pass; `facts` holds the places of rows out of order."""
 
     n_out_of_order: int = 0
     n_repeated: int = 0
     first_row: int = 0
     latest_ns: int = -1
+    facts: FactCollector = msgspec.field(default_factory=FactCollector)
 
 
 def stage_rows(frames: Iterable[pl.DataFrame], times: TimeReader, stage: ColumnStage, where: str) -> Disorder:
@@ -101,6 +103,8 @@ def _note_disorder(stamps: NDArray[np.int64], first_row: int, disorder: Disorder
     disorder.latest_ns = int(latest[-1])
     wrong = behind | again
     if wrong.any():
-        disorder.n_out_of_order += int(behind.sum())
+        at = np.flatnonzero(behind)
+        disorder.n_out_of_order += len(at)
+        disorder.facts.note("out_of_order", stamps[at], at + first_row)
         disorder.n_repeated += int(again.sum())
         disorder.first_row = disorder.first_row or first_row + int(wrong.argmax())

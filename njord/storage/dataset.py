@@ -1,4 +1,4 @@
-"""What bars does a run see? Ordered rows of whole ticks and lots, with their hash and what is wrong with them.
+"""What bars does a run see? Ordered rows of whole ticks and lots, with their hash and their certificate.
 
 A `BarDataset` comes from `bars_file.open_bars`. It lies on anonymous temporary files, is read in chunks, and is the
 same, hash included, whichever file format the bars came in.
@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -17,46 +17,12 @@ from numpy.typing import NDArray
 
 from njord.core.instrument import Instrument
 from njord.core.units import plain
-from njord.storage.stage import ColumnStage
+from njord.storage.certificate.certificate import Certificate
 
 IntArray = NDArray[np.int64]
 
 CANONICAL_TYPES = (np.int64,) * 6
 HASH_SCHEMA = "njord-bars-1"
-
-
-class BarQuality(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with the bars, counted.
-
-    Attributes:
-        n_rows: Canonical rows in the dataset.
-        n_gaps: Places where at least one bar is missing or late.
-        n_missing_bars: Bars missing in all gaps.
-        largest_gap_ns: Longest time without a bar.
-        n_duplicates: Exact duplicates dropped (only with repair).
-        n_conflicting_duplicates: Rows of another content with the timestamp of an earlier one, dropped (with repair).
-        n_out_of_order: Rows earlier than one before them in the file, moved by sorting (only with repair).
-        n_inconsistent: Bars with high < low, or open or close outside [low, high]; kept.
-        n_snapped: Prices within 1e-6 tick (and 1,024 last places of the float) of a grid point, not the nearest float.
-        n_off_grid: Prices truly off the tick grid, rounded to the nearest tick.
-        n_flat_filled: Bars with any off-grid price: straight-line filled minutes and such.
-        n_zero_volume: Bars without volume.
-        first_gaps: Up to 20 of (ts_open_ns of the last bar before the gap, missing bars).
-    """
-
-    n_rows: int
-    n_gaps: int = 0
-    n_missing_bars: int = 0
-    largest_gap_ns: int = 0
-    n_duplicates: int = 0
-    n_conflicting_duplicates: int = 0
-    n_out_of_order: int = 0
-    n_inconsistent: int = 0
-    n_snapped: int = 0
-    n_off_grid: int = 0
-    n_flat_filled: int = 0
-    n_zero_volume: int = 0
-    first_gaps: tuple[tuple[int, int], ...] = ()
 
 
 class BarChunk(msgspec.Struct, frozen=True):
@@ -71,6 +37,20 @@ class BarChunk(msgspec.Struct, frozen=True):
     volume_lots: IntArray
 
 
+class RowSource(Protocol):
+    """Where the rows of a dataset lie: a `ColumnStage`, or the parts of a stored dataset."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that every column has."""
+
+    def read(self, column: int, first_row: int, end_row: int) -> NDArray[Any]:
+        """Return the rows [first_row, end_row) of one column."""
+
+    def close(self) -> None:
+        """Let go of them."""
+
+
 class BarDataset:
     """Bars of one instrument, strictly rising in time; a context manager, whose `close` removes the staging."""
 
@@ -80,9 +60,9 @@ class BarDataset:
         path: Path,
         instrument: Instrument,
         interval_ns: int,
-        stage: ColumnStage,
+        stage: RowSource,
         digest: str,
-        quality: BarQuality,
+        certificate: Certificate,
         assumptions: tuple[str, ...],
     ) -> None:
         self.path = path
@@ -91,7 +71,7 @@ class BarDataset:
         self.interval_ns = interval_ns
         self.n_rows = stage.n_rows
         self.hash = digest
-        self.quality = quality
+        self.certificate = certificate
         self.assumptions = assumptions
         self._stage = stage
         self.first_ts_open_ns = self._ts_open_ns(0)

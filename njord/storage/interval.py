@@ -1,9 +1,8 @@
-"""How long is a bar? Ordered timestamps in; the most common step between them, and the gaps it leaves, out."""
+"""How long is a bar? Ordered timestamps in; the most common step between them out, and an overlap refused."""
 
 import re
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,21 +12,10 @@ from njord.storage.bars_text import one_line, show_interval, show_time
 
 IntArray = NDArray[np.int64]
 
-FIRST_GAPS = 20
 _UNIT_NS = {"s": NS_PER_S, "m": NS_PER_MINUTE, "h": 60 * NS_PER_MINUTE, "d": NS_PER_DAY, "w": 7 * NS_PER_DAY}
 _INTERVAL_MAX_NS = 400 * NS_PER_DAY
 # A file with more different steps than this has no interval worth the name; only the commonest are remembered.
 _STEPS_MAX = 10_000
-
-
-class Gaps(msgspec.Struct, kw_only=True):
-    """Where bars are missing."""
-
-    n_gaps: int = 0
-    n_missing_bars: int = 0
-    largest_gap_ns: int = 0
-    n_off_grid: int = 0  # Bars whose open is not a whole number of intervals after the first bar's.
-    first_gaps: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
 
 def parse_timeframe(text: str) -> int:
@@ -71,30 +59,17 @@ def common_step(chunks: Iterator[IntArray], where: str) -> int:
     return min(counts, key=lambda step: (-counts[step], step))
 
 
-def note_gaps(stamps: IntArray, interval_ns: int, origin_ns: int, gaps: Gaps, where: str) -> None:
-    """Add to `gaps` what lies between successive `stamps`.
-
-    A bar may open off the interval's grid after a gap (counted), but never before the bar before it has closed:
-    its open would be known before it happened.
+def refuse_overlap(stamps: IntArray, interval_ns: int, where: str) -> None:
+    """Refuse a bar that opens before the one before it has closed: its open would be known before it happened.
 
     Raises:
-        DataError: Two bars overlap.
+        DataError: Two of the bars that open at `stamps` (strictly rising) overlap.
     """
-    gaps.n_off_grid += int(np.count_nonzero((stamps[1:] - origin_ns) % interval_ns))
     steps = np.diff(stamps)
-    uneven = np.flatnonzero(steps != interval_ns)
-    if not len(uneven):
-        return
-    short = uneven[steps[uneven] < interval_ns]
+    short = np.flatnonzero(steps < interval_ns)
     if len(short):
         step, stamp = int(steps[short[0]]), int(stamps[short[0] + 1])
         raise DataError(
             f"{where}: the bar at {show_time(stamp)} opens {show_interval(step)} after the one before, within its interval of {show_interval(interval_ns)}",
             "give the interval with --timeframe, or remove the bar",
         )
-    missing = steps[uneven] // interval_ns - 1
-    gaps.n_gaps += len(uneven)
-    gaps.n_missing_bars += int(missing.sum())
-    gaps.largest_gap_ns = max(gaps.largest_gap_ns, int(steps[uneven].max()) - interval_ns)
-    room = FIRST_GAPS - len(gaps.first_gaps)
-    gaps.first_gaps += zip(stamps[uneven[:room]].tolist(), missing[:room].tolist(), strict=True)

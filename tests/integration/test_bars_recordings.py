@@ -11,7 +11,6 @@ import pytest
 from njord.core.types import InstrumentKind
 from njord.storage.bars_file import open_bars
 from njord.storage.bars_text import show_time
-from njord.storage.dataset import BarQuality
 
 pytestmark = pytest.mark.integration
 
@@ -28,30 +27,37 @@ def _recordings_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "symbol", "kind", "tick", "interval_ns", "quality"),
+    ("name", "symbol", "kind", "tick", "interval_ns", "grade", "faults"),
     [
         (
             "BTC-PERP-1m-20211231-20220201.csv.gz", "BTC/USD:USD", InstrumentKind.LINEAR, "1", 60_000_000_000,
-            BarQuality(n_rows=45_031, n_off_grid=41, n_flat_filled=13),
+            "B", {"straight_lines": 14, "off_grid": 41},
         ),
         (
             "ETH_BTC-5m-20180110-20180130.csv.gz", "ETH/BTC", InstrumentKind.SPOT, "1e-8", 300_000_000_000,
-            BarQuality(n_rows=5_760, n_snapped=4_710),
+            "A", {"float_dirt": 4_710},
         ),
         (
             "LTC_BTC-5m-20180110-20180130.csv.gz", "LTC/BTC", InstrumentKind.SPOT, "1e-8", 300_000_000_000,
-            BarQuality(n_rows=5_760, n_snapped=4_030),
+            "A", {"float_dirt": 4_030},
         ),
     ],
 )  # fmt: skip
-def test_a_recording_opens_with_known_quality(
-    name: str, symbol: str, kind: InstrumentKind, tick: str, interval_ns: int, quality: BarQuality
+def test_a_recording_opens_with_known_faults(
+    name: str,
+    symbol: str,
+    kind: InstrumentKind,
+    tick: str,
+    interval_ns: int,
+    grade: str,
+    faults: dict[str, int],
 ) -> None:
     with open_bars(BARS / name) as bars:
         assert (bars.instrument.symbol, bars.instrument.kind) == (symbol, kind)
         assert bars.instrument.tick_size == Decimal(tick)
         assert bars.interval_ns == interval_ns
-        assert bars.quality == quality
+        assert bars.certificate.grade == grade
+        assert {finding.check: finding.n for finding in bars.certificate.faults()} == faults
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_ticks_survive_csv_text_and_float_dirt(
                 for bar, ticks in zip(prices, bars, strict=True)
                 for price, n in zip(bar, ticks, strict=True)
             )
-            assert (opened.quality.n_snapped, opened.quality.n_off_grid) == (dirty, 0)
+            assert (opened.certificate.n_of("float_dirt"), opened.certificate.n_of("off_grid")) == (dirty, 0)
     assert back == bars
 
 

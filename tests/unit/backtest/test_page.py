@@ -233,16 +233,20 @@ def test_refusals_and_endings_come_with_their_meaning_the_most_frequent_first(ru
 
 
 def test_the_counts_of_the_data_are_all_shown_and_the_bad_ones_marked(run: Run) -> None:
-    quality = {
-        **run.result.data["quality"],
-        "n_gaps": 3,
-        "n_missing_bars": 1_234,
-        "largest_gap_ns": 90_000_000_000,
-    }
-    page = run.page(data={**run.result.data, "quality": quality})
-    assert '<td><span class="warn">1,234</span></td>' in page
-    assert "1 min 30 s" in Elements(page).text
+    certificate = run.result.data["certificate"]
+    place = {"ts_ns": run.result.data["start_ns"], "row": 5, "detail": f"1,234 bars {HOSTILE}"}
+    missing = {"check": "missing_bars", "n": 1_234, "grade": "C", "rule": "C: at most 1 %", "places": [place]}
+    others = [finding for finding in certificate["findings"] if finding["check"] != "missing_bars"]
+    worse = {**certificate, "grade": "C", "because": "1,234 bars are missing", "findings": [missing, *others]}
+    data = {**run.result.data, "certificate": worse, "bad_ns": 90_000_000_000, "bad_in_positions_ns": 0}
+    page = run.page(data=data)
+    text = Elements(page).text
+    assert '<td><span class="warn">1,234 (C)</span></td>' in page
+    assert "Grade 1,234 bars are missing. Look at the places before you trust a trade near them. C" in text
+    assert "1 min 30 s" in text
+    assert "Missing bars: the first 1 places" in text
     assert "<td>0</td>" in page
+    assert HOSTILE not in page
 
 
 def test_what_has_no_meaning_is_undefined_with_its_reason_and_never_zero(run: Run) -> None:

@@ -21,6 +21,7 @@ STRUCTS = [
 ]
 # What the components make; the rest comes from outside, and replaying that alone brings these back.
 DERIVED = {
+    contracts.DataGap,
     contracts.Target,
     contracts.OrderIntent,
     contracts.CancelIntent,

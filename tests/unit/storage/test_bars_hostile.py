@@ -213,7 +213,7 @@ def test_prices_on_no_grid_ask_for_the_tick(tmp_path: Path) -> None:
     path.write_text(HEADER + "\n".join(rows))
     assert "lie on no grid" in refused(path) and "--tick 0.01" in refused(path)
     with open_bars(path, BarOptions(tick=Decimal("0.01"))) as bars:
-        assert bars.quality.n_off_grid > 3000
+        assert bars.certificate.n_of("off_grid") > 3000
 
 
 def test_a_failure_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from njord.core.types import InstrumentKind
 from njord.storage import bars_csv, bars_order, bars_tables
 from njord.storage.bars_file import BarOptions, open_bars
 from njord.storage.bars_text import show_time
+from njord.storage.certificate.facts import NO_FACTS
 from njord.storage.dataset import BarDataset
 
 HEADER = "timestamp,open,high,low,close,volume\n"
@@ -218,7 +219,7 @@ def test_columns_can_be_named_and_others_are_ignored(tmp_path: Path) -> None:
         (chunk,) = bars.chunks()
         assert chunk.close.tolist() == [11, 11]
         assert any("every volume is 0" in said for said in bars.assumptions)
-        assert bars.quality.n_zero_volume == 2
+        assert bars.certificate.n_of("zero_volume") == 2
 
 
 def test_an_epoch_beside_a_date_is_the_time_and_the_base_volume_the_volume(tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_small_blocks_and_chunks_change_nothing(tmp_path: Path, monkeypatch: pyt
         for name in ("BTCUSDT.csv", "BTCUSDT.parquet"):
             with open_bars(tmp_path / name) as opened:
                 assert opened.hash == expected
-                assert opened.quality.n_gaps == 0
+                assert opened.certificate.n_of("missing_bars") == 0
 
 
 def test_float32_and_decimal_prices_are_read_as_the_decimals_they_show(tmp_path: Path) -> None:
@@ -286,7 +287,7 @@ def test_float32_and_decimal_prices_are_read_as_the_decimals_they_show(tmp_path:
         bars.with_columns(pl.col(prices).cast(kind)).write_parquet(tmp_path / "BTCUSDT.parquet")
         with open_bars(tmp_path / "BTCUSDT.parquet") as opened:
             assert opened.instrument.tick_size == Decimal("0.1")
-            assert opened.quality.n_snapped == opened.quality.n_off_grid == 0
+            assert opened.certificate.facts == NO_FACTS
 
 
 def test_dates_and_naive_datetimes_of_a_table_are_read(tmp_path: Path) -> None:
@@ -313,27 +314,31 @@ def test_dirt_off_grid_inconsistent_and_still_bars_are_counted_and_kept(tmp_path
         assert bars.instrument.tick_size == Decimal("0.01")
         (chunk,) = bars.chunks()
         assert (chunk.open[5], chunk.close[5], chunk.low[6]) == (1041, 1044, 1033)
-    quality = bars.quality
-    assert (quality.n_snapped, quality.n_off_grid, quality.n_flat_filled) == (2, 4, 1)
-    assert (quality.n_inconsistent, quality.n_zero_volume) == (2, 1)
+    facts, n_of = bars.certificate.facts, bars.certificate.n_of
+    assert (facts.snapped.n, facts.off_grid.n) == (2, 4)
+    assert [(place.ts_ns, place.row) for place in facts.off_grid.places] == [(START_NS + 6 * MINUTE_NS, 7)]
+    assert (n_of("contradictions"), n_of("zero_volume"), n_of("off_grid"), n_of("float_dirt")) == (2, 1, 4, 2)
 
 
 @pytest.mark.parametrize("chunk_rows", [65_536, 1, 3])
-def test_gaps_are_counted_and_the_first_ones_listed(
+def test_gaps_are_counted_and_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
     monkeypatch.setattr("njord.storage.canonical.CHUNK_ROWS", chunk_rows)
     minutes = [0, 1, 2, 5, 6, 7, 20, 21]
     with open_text(tmp_path, rows_at([str(1640995200 + 60 * minute) for minute in minutes])) as bars:
-        quality = bars.quality
-    assert (quality.n_gaps, quality.n_missing_bars, quality.largest_gap_ns) == (2, 14, 12 * MINUTE_NS)
-    assert quality.first_gaps == ((START_NS + 2 * MINUTE_NS, 2), (START_NS + 7 * MINUTE_NS, 12))
+        missing = bars.certificate.finding("missing_bars")
+    assert (missing.n, missing.of) == (14, 22)
+    assert [place.ts_ns for place in missing.places] == [START_NS + 3 * MINUTE_NS, START_NS + 8 * MINUTE_NS]
+    assert missing.worst == missing.places[1]
+    assert missing.worst.detail == "12 bars, until 2022-01-01T00:20:00Z"
 
 
 def test_bars_that_restart_off_the_grid_after_a_gap_are_said(tmp_path: Path) -> None:
     seconds = [0, 60, 120, 210, 270, 330]
     with open_text(tmp_path, rows_at([str(1640995200 + second) for second in seconds])) as bars:
-        assert (bars.quality.n_gaps, bars.quality.n_missing_bars) == (1, 0)
+        assert (bars.certificate.n_of("off_schedule"), bars.certificate.n_of("missing_bars")) == (3, 0)
+        assert bars.certificate.bad_ranges == ((START_NS + 180 * 10**9, START_NS + 210 * 10**9),)
         assert any("3 bars open off the 1m grid" in said for said in bars.assumptions)
 
 
@@ -352,12 +357,13 @@ def test_repair_sorts_and_drops_duplicates_and_counts_them(
         monkeypatch.setattr(bars_order, "CHUNK_ROWS", chunk_rows)
         with open_bars(tmp_path / "BTCUSDT.parquet", BarOptions(repair=True)) as opened:
             assert opened.hash == expected
-            quality = opened.quality
-            assert (quality.n_out_of_order, quality.n_duplicates, quality.n_conflicting_duplicates) == (
-                4,
-                4,
-                1,
-            )
+            facts = opened.certificate.facts
+            assert (facts.out_of_order.n, facts.duplicates.n, facts.conflicting_duplicates.n) == (4, 4, 1)
+            assert [place.row for place in facts.out_of_order.places] == [51, 52, 53, 54]
+            assert [place.row for place in facts.duplicates.places] == [51, 52, 53, 65]
+            assert [(place.ts_ns, place.row) for place in facts.conflicting_duplicates.places] == [
+                (START_NS + 40 * MINUTE_NS, 54)
+            ]
             assert any("4 rows sorted into place, 4 exact duplicates" in said for said in opened.assumptions)
 
 
@@ -368,7 +374,7 @@ def test_repair_turns_a_file_that_runs_backward(tmp_path: Path) -> None:
         expected = opened.hash
     bars.reverse().write_parquet(tmp_path / "BTCUSDT.parquet")
     with open_bars(tmp_path / "BTCUSDT.parquet", BarOptions(repair=True)) as opened:
-        assert (opened.hash, opened.quality.n_out_of_order) == (expected, 59)
+        assert (opened.hash, opened.certificate.n_of("out_of_order")) == (expected, 59)
 
 
 def test_repair_keeps_the_first_of_each_time_as_a_dictionary_would(
@@ -390,9 +396,9 @@ def test_repair_keeps_the_first_of_each_time_as_a_dictionary_would(
         with open_bars(tmp_path / "BTCUSDT.parquet", BarOptions(repair=True, tick=Decimal(1))) as bars:
             (chunk,) = bars.chunks()
             assert dict(zip(chunk.ts_open_ns.tolist(), chunk.close.tolist(), strict=True)) == first
-            quality = bars.quality
-            assert (quality.n_out_of_order, quality.n_duplicates) == (moved, exact)
-            assert quality.n_conflicting_duplicates == len(rows) - len(first) - exact
+            facts = bars.certificate.facts
+            assert (facts.out_of_order.n, facts.duplicates.n) == (moved, exact)
+            assert facts.conflicting_duplicates.n == len(rows) - len(first) - exact
 
 
 def test_repair_of_a_sound_file_is_silent(tmp_path: Path) -> None:
@@ -432,7 +438,7 @@ def test_a_configured_instrument_wins_over_inference_and_a_flag_over_it(tmp_path
         assert (bars.instrument.tick_size, bars.instrument.venue) == (Decimal("0.05"), "binanceus")
         (chunk,) = bars.chunks()
         assert chunk.close[0] == 100.0 / 0.05
-        assert bars.quality.n_off_grid == 0
+        assert bars.certificate.n_of("off_grid") == 0
 
 
 @pytest.mark.parametrize(
