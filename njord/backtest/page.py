@@ -1,26 +1,20 @@
 """What does a backtest look like? A result and its bars come in; one HTML file goes out that needs nothing else.
 
-Everything is inline, and the page's own Content-Security-Policy forbids the rest: no request leaves it, and only the
-scripts and styles written here may run, named by their hashes. Text from outside is escaped by Jinja2; numbers for the
-charts stand in a JSON block that no browser executes. The page stays under `PAGE_BYTES_MAX`, however long the run.
+What makes it safe to open stands in `page_shell`. The page stays under `PAGE_BYTES_MAX`, however long the run.
 """
 
-import base64
-import hashlib
 import re
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from njord.backtest import page_figures, page_sections
 from njord.backtest.page_bars import Candles, bucket_candles, candle_width_ns
 from njord.backtest.page_curves import Curves, Line, curves
 from njord.backtest.page_histogram import histogram
+from njord.backtest.page_shell import asset, render
 from njord.backtest.page_text import clip, count, duration, when
 from njord.backtest.page_trades import TripTable, mark_candles, trip_table
 from njord.backtest.result import BacktestResult
@@ -34,7 +28,6 @@ _STYLES = ("vendor/uplot.css", "report.css")
 _SCRIPTS = ("vendor/lightweight-charts.js", "vendor/uplot.js", "report.js")
 # The price chart adds one style element for its attribution logo; its text is in the library's source.
 _LOGO_STYLE = re.compile(r'innerText="(a#tv-attr-logo[^"]*)"')
-_FLAG = re.compile(r"(--[a-z][a-z-]*)")
 
 
 def write_page(path: Path, result: BacktestResult, dataset: BarDataset, rows: tuple[int, int]) -> None:
@@ -82,7 +75,7 @@ def _context(
         "day_histogram": histogram(drawn.daily_returns),
         "first_trips": page_sections.first_trips(result, TRIPS_WITHOUT_SCRIPT),
         "replay": f"njord replay {shlex.quote(folder.name)}",
-        "licenses": [(n, _asset(f"vendor/{n}.LICENSE")) for n in ("lightweight-charts", "uplot")],
+        "licenses": [(n, asset(f"vendor/{n}.LICENSE")) for n in ("lightweight-charts", "uplot")],
     }
 
 
@@ -120,49 +113,7 @@ def _line(line: Line, start_s: int, digits: int) -> dict[str, list[float]]:
 
 
 def _render(context: dict[str, Any], data: dict[str, Any]) -> str:
-    styles = [_asset(name) for name in _STYLES]
-    scripts = [_asset(name) for name in _SCRIPTS]
+    styles = [asset(name) for name in _STYLES]
+    scripts = [asset(name) for name in _SCRIPTS]
     logo = _LOGO_STYLE.search(scripts[0])
-    allowed_styles = [*styles, logo.group(1)] if logo else styles
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(_asset),
-    )
-    environment.filters["clip"] = clip
-    environment.filters["count"] = count
-    environment.filters["flags"] = _flags
-    return environment.get_template("report.html").render(
-        **context,
-        policy=_policy(allowed_styles, scripts),
-        styles=styles,
-        scripts=scripts,
-        data=_embedded(data),
-    )
-
-
-# A flag within a sentence must not be broken after its hyphens: (text, whether it is a flag) in turn.
-def _flags(sentence: str) -> list[tuple[str, bool]]:
-    parts = _FLAG.split(clip(sentence))
-    return [(part, index % 2 == 1) for index, part in enumerate(parts) if part]
-
-
-def _policy(styles: list[str], scripts: list[str]) -> str:
-    allowed = f"script-src {_hashes(scripts)}; style-src {_hashes(styles)}"
-    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def _hashes(texts: list[str]) -> str:
-    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
-    return " ".join(f"'sha256-{digest}'" for digest in digests)
-
-
-# "<" is the only letter that could end the script element that holds the data.
-def _embedded(data: dict[str, Any]) -> str:
-    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
-
-
-def _asset(name: str) -> str:
-    return files("njord.backtest").joinpath("assets", name).read_text(encoding="utf-8")
+    return render("report.html", context, data, styles, scripts, [logo.group(1)] if logo else [])
