@@ -21,7 +21,7 @@ from njord.storage.bars_text import one_line
 
 BLOCK_BYTES = 8 * 2**20
 LINE_BYTES_MAX = 2**20
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 
 
 class ByteReader(Protocol):
@@ -39,12 +39,12 @@ class TextBars:
         self, file: ByteReader, where: str, asked: tuple[tuple[str, str], ...], volume_asset: str | None
     ) -> None:
         self._where = where
-        self._blocks = _line_blocks(file, where)
+        self._blocks = line_blocks(file, where)
         self._first = next(self._blocks, b"").removeprefix(b"\xef\xbb\xbf").lstrip(b"\n")
         if not self._first.strip():
             raise DataError(f"{where} is empty", "give a file with a header line and one row per bar")
         header = self._take_header()
-        self._separator = max(_SEPARATORS, key=header.count)
+        self._separator = max(SEPARATORS, key=header.count)
         try:
             fields = next(csv.reader([header], delimiter=self._separator))
         except csv.Error as error:
@@ -136,8 +136,12 @@ class TextBars:
         )
 
 
-def _line_blocks(file: ByteReader, where: str) -> Iterator[bytes]:
-    # Whole lines, ended by \n, without blank ones. What follows the last line end waits for the next block.
+def line_blocks(file: ByteReader, where: str) -> Iterator[bytes]:
+    """Yield blocks of whole lines, ended by \\n, without blank ones; what follows the last line end waits.
+
+    Raises:
+        DataError: A line is too long, or the text is binary or cut off.
+    """
     rest = b""
     n_lines = 0
     while True:
