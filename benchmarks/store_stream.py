@@ -74,7 +74,7 @@ def read(root: Path, blocks: bool) -> dict[str, float | int]:
 
     store = Store(root)
     started, cpu = time.perf_counter(), time.process_time()
-    datasets = [open_stored_bars(store.open(path)) for path in dict(store.keys())]
+    datasets = [open_stored_bars(store.open(path)) for path in dict(store.datasets())]
     opened = time.perf_counter()
     n_bars = last_ns = last_instrument = 0
     if blocks:

@@ -21,7 +21,7 @@ from njord.core.errors import ConfigError, DataError, JournalError, NjordError
 from njord.core.instrument import Instrument
 from njord.core.registry import convert_params
 from njord.core.units import EXACT
-from njord.storage.bars_file import open_bars
+from njord.storage.bars_in import open_bar_data
 from njord.storage.bars_options import BarOptions
 from njord.storage.dataset import BarDataset
 from njord.storage.journal_reader import Block, read_blocks
@@ -210,9 +210,9 @@ def _read_run(folder: Path) -> _RunFile:
 
 def _open_dataset(facts: _RunFile) -> BarDataset:
     path = Path(facts.data)
-    if not path.is_file():
-        raise DataError(f"the run's dataset {path} is gone", "put the file back where it was")
-    return open_bars(path, facts.bar_options, {facts.instrument.symbol: facts.instrument})
+    if not path.exists():
+        raise DataError(f"the run's dataset {path} is gone", "put it back where it was")
+    return open_bar_data(path, facts.bar_options, {facts.instrument.symbol: facts.instrument})
 
 
 def _spec(facts: _RunFile, started: RunStarted) -> SystemSpec:

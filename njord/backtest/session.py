@@ -35,7 +35,7 @@ from njord.core.registry import canonical_params, parse_params
 from njord.core.units import EXACT, NS_PER_S
 from njord.performance.streaming import EquityStatistics
 from njord.risk.profile import build_rules
-from njord.storage.bars_file import open_bars
+from njord.storage.bars_in import open_bar_data
 from njord.storage.bars_options import BarOptions
 from njord.storage.dataset import BarDataset
 from njord.storage.journal import JournalWriter
@@ -97,7 +97,7 @@ def prepare(request: BacktestRequest, config: Config, instruments: Mapping[str, 
     build_rules(config.backtest.risk_profile, profile.rules)
     if request.qty is not None and not request.qty > 0:
         raise ConfigError(f"--qty must be > 0, was {request.qty}", "for example --qty 0.5")
-    dataset = open_bars(request.data, request.bars, instruments)
+    dataset = open_bar_data(request.data, request.bars, instruments)
     try:
         rows = _rows(request, dataset)
         _check_qty(request, dataset.instrument)

@@ -5,6 +5,7 @@
 2    the input is wrong: a file, a flag, the configuration
 3    the strategy raised an error and was suspended; the report exists
 4    the journal, the disk, or a promise of the engine failed
+5    a venue refused, or can not be reached
 130  interrupted
 """
 
@@ -16,6 +17,7 @@ EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
 EXIT_STRATEGY = 3
 EXIT_BROKEN = 4
+EXIT_VENUE = 5
 EXIT_INTERRUPTED = 130
 _INTERRUPTED = "interrupted; nothing half-done was kept"
 
@@ -30,7 +32,7 @@ def run(arguments: list[str]) -> int:
     import typer
 
     from njord.cli.app import command
-    from njord.core.errors import NjordError, UserError
+    from njord.core.errors import NjordError, UserError, VenueError
 
     # Typer keeps click's exceptions private; the base of its public BadParameter is click's UsageError.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
@@ -46,6 +48,8 @@ def run(arguments: list[str]) -> int:
         return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
     except UserError as error:
         return _complain(str(error), EXIT_USER)
+    except VenueError as error:
+        return _complain(f"{error}; what has come is kept, the same command goes on later", EXIT_VENUE)
     except NjordError as error:
         return _complain(f"{type(error).__name__}: {error}", EXIT_BROKEN)
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import njord
+from njord.cli.data_app import data_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +22,7 @@ kill_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Trip, clear or read the kill switch."
 )
 app.add_typer(config_app, name="config")
+app.add_typer(data_app, name="data")
 app.add_typer(kill_app, name="kill")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -54,7 +56,9 @@ def _main(
 @app.command()
 def backtest(
     strategy: Annotated[str, typer.Argument(help="A name such as sma_cross, or the path of a .py file.")],
-    data: Annotated[Path, typer.Option("--data", help="Bars: CSV, CSV.gz, Parquet or Feather.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="Bars: a file, or a dataset as `njord data list` names it.")
+    ],
     param: Annotated[list[str] | None, typer.Option("--param", help="key=value, may be repeated.")] = None,
     capital: Annotated[str | None, typer.Option(help="Opening cash in the quote asset.")] = None,
     fee_bps: Annotated[str | None, typer.Option(help="Fee of takers and makers, in basis points.")] = None,

@@ -2,25 +2,21 @@
 
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from njord.adapters.config_loader import load_config, load_instruments
+from njord.adapters.config_loader import load_config
 from njord.adapters.logging import register_secrets, setup_logging
 from njord.backtest.page import write_page
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
 from njord.cli import EXIT_OK, EXIT_STRATEGY
+from njord.cli.flags import known_instruments, parse_columns, parse_number, parse_time
 from njord.cli.progress import Progress
 from njord.cli.summary import make_console, print_summary
-from njord.core.config import check_number
 from njord.core.errors import ConfigError
-from njord.core.instrument import Instrument
-from njord.core.units import NS_PER_US
 from njord.storage.bars_options import BarOptions
 
 PAGE = "report.html"
@@ -72,15 +68,15 @@ def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool
     config = loaded.config
     request = BacktestRequest(
         strategy=strategy,
-        data=data,
+        data=find_data(data, root / config.paths.data),
         params=flags.params,
         bars=_bar_options(flags),
-        start_ns=_time("--start", flags.start),
-        end_ns=_time("--end", flags.end),
-        qty=_number("--qty", flags.qty),
+        start_ns=parse_time("--start", flags.start),
+        end_ns=parse_time("--end", flags.end),
+        qty=parse_number("--qty", flags.qty),
         synthetic=synthetic,
     )
-    prepared = prepare(request, config, _known_instruments(root, config.exchange.venue))
+    prepared = prepare(request, config, known_instruments(root, config.exchange.venue))
     setup_logging(root / config.logging.dir, config.logging.level)
     register_secrets(loaded.secrets)
     log = structlog.get_logger("backtest").bind(run_id=prepared.spec.run_id, strategy=prepared.loaded.name)
@@ -99,11 +95,11 @@ def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool
     return finished
 
 
-# By symbol: a bare file says no venue, so the configured venue's rules are taken where several are known.
-def _known_instruments(root: Path, venue: str) -> dict[str, Instrument]:
-    known = load_instruments(root).values()
-    others = {instrument.symbol: instrument for instrument in known if instrument.venue != venue}
-    return others | {instrument.symbol: instrument for instrument in known if instrument.venue == venue}
+def find_data(data: Path, store: Path) -> Path:
+    """Return the path of what `--data` names: a file or folder, else a dataset of the store."""
+    if data.is_absolute() or data.exists() or not (store / data).is_dir():
+        return data
+    return store / data
 
 
 def exit_code(result: BacktestResult) -> int:
@@ -118,46 +114,18 @@ def exit_code(result: BacktestResult) -> int:
 
 
 def _bar_options(flags: Flags) -> BarOptions:
-    pairs = []
-    for text in flags.columns:
-        ours, equals, theirs = text.partition("=")
-        if not equals or not theirs:
-            raise ConfigError(f"--column takes name=column, was {text!r}", "for example --column time=ts")
-        pairs.append((ours, theirs))
     return BarOptions(
         symbol=flags.symbol,
-        tick=_number("--tick", flags.tick),
-        lot=_number("--lot", flags.lot),
-        min_notional=_number("--min-notional", flags.min_notional),
+        tick=parse_number("--tick", flags.tick),
+        lot=parse_number("--lot", flags.lot),
+        min_notional=parse_number("--min-notional", flags.min_notional),
         timeframe=flags.timeframe,
-        columns=tuple(pairs),
+        columns=parse_columns(flags.columns),
         time_unit=flags.time_unit,
         timezone=flags.timezone,
         time_is_close=flags.time_is_close,
         repair=flags.repair,
     )
-
-
-def _number(flag: str, text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        return check_number(text)
-    except ValueError as error:
-        raise ConfigError(f"{flag} {error}, was {text:.40}", f"for example {flag} 0.01") from None
-
-
-def _time(flag: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000) * NS_PER_US
-    except (ValueError, OverflowError):
-        raise ConfigError(
-            f"{flag} takes an ISO 8601 time, was {text!r}", f"for example {flag} 2024-01-31T12:00:00"
-        ) from None
 
 
 def _check_writable(path: Path | None) -> None:

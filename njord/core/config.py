@@ -170,6 +170,7 @@ class PathsConfig(_Section):
     var: FilePath = "var"
     state: FilePath = "var/state"
     reports: FilePath = "var/reports"
+    data: FilePath = "var/data"
 
 
 class RedisConfig(_Section):

@@ -1,15 +1,32 @@
 """How is a kernel compiled? One decorator for all of them, so that flags, cache and the way to switch it off agree.
 
 `fastmath` stays off: a result must not depend on what the compiler finds. With NUMBA_DISABLE_JIT=1 the functions run as
-plain Python, for coverage and debuggers.
+plain Python, for coverage and debuggers. Machine code is kept beside the sources, in a folder named by the hash of all
+of them: Numba itself looks only at the file of a function, and would go on using what a changed file was compiled into.
 """
 
+import hashlib
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _cache_folder() -> str:
+    here = files(__package__)
+    sources = sorted((each.name, each.read_bytes()) for each in here.iterdir() if each.name.endswith(".py"))
+    digest = hashlib.sha256(repr((numba.__version__, sources)).encode()).hexdigest()
+    return str(here.joinpath("__pycache__", f"kernels-{digest[:16]}"))
+
+
+# NUMBA_CACHE_DIR wins; where this folder can not be written Numba falls back to the user's own.
+_config: Any = config
+if not _config.CACHE_DIR:
+    _config.CACHE_DIR = _cache_folder()
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -19,8 +36,3 @@ def kernel(function: Kernel) -> Kernel:
     interpreter while it runs.
     """
     return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
-
-
-def inlined(function: Kernel) -> Kernel:
-    """Compile `function` into its callers: for the small steps of a loop, where a call would cost more than the work."""
-    return cast(Kernel, numba.njit(cache=True, nogil=True, inline="always")(function))

@@ -106,7 +106,7 @@ def open_bars(
                 )
             unless_done.pop_all()
     return BarDataset(
-        path=path,
+        name=path.name,
         instrument=instrument,
         interval_ns=interval_ns,
         stage=canonical,

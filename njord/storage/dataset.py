@@ -7,7 +7,6 @@ same, hash included, whichever file format the bars came in.
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -57,7 +56,7 @@ class BarDataset:
     def __init__(
         self,
         *,
-        path: Path,
+        name: str,
         instrument: Instrument,
         interval_ns: int,
         stage: RowSource,
@@ -65,8 +64,7 @@ class BarDataset:
         certificate: Certificate,
         assumptions: tuple[str, ...],
     ) -> None:
-        self.path = path
-        self.name = path.name
+        self.name = name
         self.instrument = instrument
         self.interval_ns = interval_ns
         self.n_rows = stage.n_rows

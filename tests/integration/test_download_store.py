@@ -196,7 +196,7 @@ def test_a_download_of_nothing_leaves_no_dataset(tmp_path: Path) -> None:
         report = into_store(tmp_path, server, "bars", n_minutes=50)
     assert (report.n_rows, report.n_commits) == (0, 0)
     assert [gap.n_missing for gap in report.gaps] == [50]
-    assert Store(tmp_path).keys() == []
+    assert Store(tmp_path).datasets() == []
 
 
 def test_one_call_does_it_all_and_a_wrong_name_leaves_no_dataset(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_one_call_does_it_all_and_a_wrong_name_leaves_no_dataset(tmp_path: Path)
             fetch("binanceus", msgspec.structs.replace(request, symbol="BTC/EUR"))
         with pytest.raises(ConfigError, match="no bars of 7 minutes"):
             fetch("binanceus", msgspec.structs.replace(request, interval_ns=7 * NS_PER_MINUTE))
-        assert store.keys() == []
+        assert store.datasets() == []
         report, path = fetch("binanceus", request)
     assert path == KEYS["bars"].path
     assert report.notes() == [

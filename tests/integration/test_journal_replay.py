@@ -161,7 +161,7 @@ def test_replay_refuses_a_missing_dataset_by_name(root: Path) -> None:
     (root / "SYNTH_USDT-1m.csv").unlink()
     done = njord(root, "replay", "last")
     assert done.returncode == 2
-    assert "SYNTH_USDT-1m.csv is gone; put the file back where it was" in one_line(done.stderr)
+    assert "SYNTH_USDT-1m.csv is gone; put it back where it was" in one_line(done.stderr)
 
 
 def test_replay_of_a_torn_journal_is_one_line_and_exit_code_4(root: Path) -> None:

@@ -27,7 +27,7 @@ def open_stored_bars(dataset: StoredDataset) -> BarDataset:
             "make bars of trades with: njord data resample",
         )
     return BarDataset(
-        path=dataset.folder,
+        name=dataset.path,
         instrument=dataset.instrument,
         interval_ns=dataset.interval_ns,
         stage=PartColumns(dataset),

@@ -18,7 +18,8 @@ from njord.storage.store.rules import FeeTier, InstrumentRules
 
 MANIFEST_SCHEMA = 1
 NO_CERTIFICATE = msgspec.Raw(b"null")
-PART_NAME = re.compile(r"\d{4}(?:-\d\d){0,2}-[0-9a-f]{16}\.parquet", re.ASCII)
+# Period, time of the first row, hash: names sort as their rows do, for whoever reads a folder without its manifest.
+PART_NAME = re.compile(r"\d{4}(?:-\d\d){0,2}-\d{19}-[0-9a-f]{16}\.parquet", re.ASCII)
 _PERIOD = re.compile(r"\d{4}(?:-\d\d){0,2}", re.ASCII)
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 

@@ -69,7 +69,7 @@ def part_of(kind: DataKind, period: str, columns: Columns, data: bytes) -> Part:
     times = columns[COLUMNS[kind][0]]
     digest = hashlib.sha256(data).hexdigest()
     return Part(
-        file=f"{period}-{digest[:_NAME_DIGITS]}.parquet",
+        file=f"{period}-{int(times[0]):019d}-{digest[:_NAME_DIGITS]}.parquet",
         period=period,
         n_rows=len(times),
         first_ns=int(times[0]),

@@ -57,7 +57,7 @@ def crash_everywhere(
                 assert "\n" not in str(error)
                 assert "trades/binance/BTC-USDT can not be written" in str(error)
             after(disk)
-            states = list(dict(healthy.keys()).values())
+            states = list(dict(healthy.datasets()).values())
             assert all(isinstance(manifest, Manifest) for manifest in states), states
             found = healthy.open(key(DataKind.TRADES)).hash if states else None
             assert found in ({old_hash, both_hash} if has_old else {None, fresh_hash})

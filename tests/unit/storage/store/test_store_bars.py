@@ -75,7 +75,7 @@ def test_a_pass_in_order_decodes_nothing_twice(
     assert len(dataset.manifest.parts) == 3
     columns = PartColumns(dataset)
     read = BarDataset(
-        path=dataset.folder,
+        name=dataset.path,
         instrument=dataset.instrument,
         interval_ns=MINUTE_NS,
         stage=columns,

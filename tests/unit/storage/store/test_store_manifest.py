@@ -13,8 +13,8 @@ from njord.storage.store.rules import FeeTier, InstrumentRules
 from tests.unit.storage.store.store_samples import instrument, key
 
 PARTS = (
-    Part("2022-01-0123456789abcdef.parquet", "2022-01", 3, 10, 20, 900, "ab" * 32),
-    Part("2022-02-0123456789abcdef.parquet", "2022-02", 2, 21, 30, 800, "cd" * 32),
+    Part("2022-01-1640995200000000000-0123456789abcdef.parquet", "2022-01", 3, 10, 20, 900, "ab" * 32),
+    Part("2022-02-1643673600000000000-0123456789abcdef.parquet", "2022-02", 2, 21, 30, 800, "cd" * 32),
 )
 MANIFEST = Manifest(
     key=key(DataKind.BARS),
@@ -90,7 +90,12 @@ def test_a_manifest_that_contradicts_itself_is_refused(facts: dict[str, object],
 
 @pytest.mark.parametrize(
     "name",
-    ["../2022-01-0123456789abcdef.parquet", "/x.parquet", "2022-01-0123456789abcdef.parquet\n", ".parquet"],
+    [
+        "../2022-01-1640995200000000000-0123456789abcdef.parquet",
+        "/x.parquet",
+        "2022-01-1640995200000000000-0123456789abcdef.parquet\n",
+        ".parquet",
+    ],
 )
 def test_a_part_is_a_plain_file_name_or_refused(name: str) -> None:
     part = Part(name, "2022-01", 5, 10, 20, 900, "ab" * 32)

@@ -108,7 +108,7 @@ def test_verify_believes_no_earlier_hash(dataset: StoredDataset) -> None:
 
 
 def test_a_file_too_many_is_named(dataset: StoredDataset) -> None:
-    extra = dataset.folder / "2023-01-01-0123456789abcdef.parquet"
+    extra = dataset.folder / "2023-01-01-1672531200000000000-0123456789abcdef.parquet"
     shutil.copy(dataset.folder / dataset.manifest.parts[0].file, extra)
     (dataset.folder / "a\nb").write_text("")
     assert [problem.file.rpartition("/")[2] for problem in verify(dataset)] == [extra.name, "a\\nb"]

@@ -1,0 +1,71 @@
+"""From what was typed to what is meant: numbers, times, column names and instruments; a mistake is one line."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from njord.adapters.config_loader import load_config, load_instruments
+from njord.core.config import check_number
+from njord.core.errors import ConfigError
+from njord.core.instrument import Instrument
+from njord.core.units import NS_PER_US
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_number(flag: str, text: str | None) -> Decimal | None:
+    """Return a flag's number.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        return check_number(text)
+    except ValueError as error:
+        raise ConfigError(f"{flag} {error}, was {text:.40}", f"for example {flag} 0.01") from None
+
+
+def parse_time(flag: str, text: str | None) -> int | None:
+    """Return a flag's ISO 8601 time as nanoseconds since 1970; UTC unless it says otherwise.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        since = (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment) - _EPOCH
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * NS_PER_US
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            f"{flag} takes an ISO 8601 time, was {text!r}", f"for example {flag} 2024-01-31T12:00:00"
+        ) from None
+
+
+def parse_columns(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of `--column ours=theirs`.
+
+    Raises:
+        ConfigError: One is no pair.
+    """
+    pairs = []
+    for text in texts:
+        ours, equals, theirs = text.partition("=")
+        if not equals or not theirs:
+            raise ConfigError(f"--column takes name=column, was {text!r}", "for example --column time=ts")
+        pairs.append((ours, theirs))
+    return tuple(pairs)
+
+
+def known_instruments(root: Path, venue: str | None = None) -> dict[str, Instrument]:
+    """Return the configured instruments by symbol; where several venues know one, the rules of `venue` are taken.
+
+    A bare file says no venue: without one the configured one is meant.
+    """
+    known = load_instruments(root).values()
+    wanted = venue or load_config(root).config.exchange.venue
+    others = {instrument.symbol: instrument for instrument in known if instrument.venue != wanted}
+    return others | {instrument.symbol: instrument for instrument in known if instrument.venue == wanted}
