@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := venv/bin
 READY := venv/.ready
+KERNELS := venv/.kernels
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the words
@@ -24,6 +26,16 @@ $(READY): locks/uv.txt locks/dev.txt pyproject.toml venv/bin/python
 	@VIRTUAL_ENV=$(CURDIR)/venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
+# Whatever the tests of kernels call is compiled, into the cache beside the sources; what fails here fails again in test.
+$(KERNELS): $(READY) $(wildcard njord/kernels/*.py)
+	@echo "compiling kernels into njord/kernels/__pycache__ (once, about half a minute)"
+	@rm -rf njord/kernels/__pycache__/kernels-*
+	@$(BIN)/pytest -q -n 2 -m 'not integration' $(COMPILING) > /dev/null || true
+	@touch $(KERNELS)
+
+COMPILING := tests/unit/kernels tests/unit/data tests/unit/apps tests/unit/storage/ingest \
+	tests/property/test_book_naive.py tests/property/test_capture_agreement.py tests/property/test_bars_from_trades.py
+
 .PHONY: venv install pre-commit lock
 venv: $(READY) ## Create ./venv and install everything from the committed lock
 install: $(READY) ## The same as venv: development tools included
@@ -40,23 +52,24 @@ fmt: $(READY) ## Format the code
 	@$(BIN)/ruff format -q .
 	@$(BIN)/ruff check -q --fix --exit-zero .
 
-lint: $(READY) ## Ruff and the import rings
+lint: $(READY) ## Ruff, the import rings, and what only reading the code can tell
 	@$(BIN)/ruff check -q .
 	@$(BIN)/lint-imports --config importlinter.ini
+	@$(BIN)/pytest -n 2 -m 'not integration' tests/architecture
 
 type: $(READY) ## mypy --strict, nothing excluded
 	@$(BIN)/mypy
 
-test: $(READY) ## Unit, property, golden and architecture tests (under 30 s)
-	@$(BIN)/pytest -n 2 -m 'not integration'
+test: $(KERNELS) ## Unit, property and golden tests (under 30 s)
+	@$(BIN)/pytest -n 2 -m 'not integration' --ignore tests/architecture
 
 check: fmt lint type test ## All four
 
-integration: $(READY) ## Real processes, recorded data, a browser, every command of the docs (under 5 min)
+integration: $(KERNELS) ## Real processes, recorded data, a browser, every command of the docs (under 5 min)
 	@$(BIN)/pytest -n 2 --timeout 300 -m integration
 
 PROFILE ?= deep
-campaign: $(READY) ## The property tests with 2,000 examples each and new seeds (PROFILE=sample: 150)
+campaign: $(KERNELS) ## The property tests with 2,000 examples each and new seeds (PROFILE=sample: 150)
 	@NJORD_TEST_PROFILE=$(PROFILE) $(BIN)/pytest -n 2 --timeout 1800 tests/property
 
 # --- the product ------------------------------------------------------------------

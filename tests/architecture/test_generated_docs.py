@@ -22,6 +22,7 @@ def test_every_reference_page_is_up_to_date(
     assert generator.main(["--check"]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.integration
 def test_a_stale_or_stray_page_is_named_and_writing_mends_it(
     generator: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

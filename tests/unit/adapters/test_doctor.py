@@ -17,6 +17,7 @@ def _program(folder: Path, name: str) -> None:
     (folder / name).chmod(0o755)
 
 
+@pytest.mark.integration
 def test_the_machine_that_runs_the_tests_is_fit_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("NJORD_"):
@@ -29,6 +30,7 @@ def test_the_machine_that_runs_the_tests_is_fit_for_them(monkeypatch: pytest.Mon
     assert [check for check in base if not check.ok] == []
 
 
+@pytest.mark.integration
 def test_whatever_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
     for check in doctor.checks(REPOSITORY):
         assert bool(check.fix) is not bool(check.ok), check
@@ -36,6 +38,7 @@ def test_whatever_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
         assert "\n" not in f"{check.detail}{check.fix}"
 
 
+@pytest.mark.integration
 def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
     doctor.checks(tmp_path)
     assert list(tmp_path.iterdir()) == []

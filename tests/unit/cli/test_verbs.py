@@ -97,6 +97,7 @@ class Breaks(Strategy):
 """
 
 
+@pytest.mark.integration
 def test_a_strategy_that_raises_ends_with_its_own_exit_code_and_its_line(
     room: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_strategy_that_raises_ends_with_its_own_exit_code_and_its_line(
     assert "exactly one Strategy" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 def test_a_configured_secret_reaches_no_file_and_the_run_still_replays(
     room: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,6 +264,7 @@ def test_other_separators_bom_crlf_and_blank_lines_are_no_trouble(tmp_path: Path
             assert bars.hash == expected
 
 
+@pytest.mark.integration
 def test_small_blocks_and_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bars = frame(300)
     write_csv(bars, tmp_path / "BTCUSDT.csv")

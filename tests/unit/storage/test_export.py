@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 
@@ -77,6 +76,7 @@ def test_a_csv_shows_exact_decimals_under_plain_names(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("form", [ExportFormat.PARQUET, ExportFormat.FEATHER])
 def test_tables_are_of_use_in_polars_and_pandas(form: ExportFormat, tmp_path: Path) -> None:
     path = tmp_path / f"x{form.value}"
@@ -86,6 +86,8 @@ def test_tables_are_of_use_in_polars_and_pandas(form: ExportFormat, tmp_path: Pa
     assert frame.schema["price"] == pl.Decimal(18, 2)
     assert frame["price"].to_list() == [Decimal("9.00"), Decimal("9.01")]
     assert frame.select(pl.col("price").cast(pl.Float64) * 2).to_series().to_list() == [18.0, 18.02]
+    import pandas as pd  # Heavy: only here.
+
     table = pd.read_parquet(path) if form is ExportFormat.PARQUET else pd.read_feather(path)
     assert table["price"].tolist() == [Decimal("9.00"), Decimal("9.01")]
     assert str(table["ts_ns"].dtype) == "datetime64[ns, UTC]"

@@ -53,6 +53,7 @@ def changed_bytes(data: bytes, at: int) -> Iterator[bytes]:
         yield data[:at] + bytes((new,)) + data[at:]
 
 
+@pytest.mark.integration
 def test_every_change_of_every_byte_is_detected_and_located(journal: Path) -> None:
     paths = segments(journal)
     assert outcome(journal) == (ACCEPTED, "")

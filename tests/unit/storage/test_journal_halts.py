@@ -58,6 +58,7 @@ def check_what_stayed(directory: Path, session: Session) -> None:
     assert scan(directory).last_seq == state.last_seq + 1
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("recovers", [False, True])
 @pytest.mark.parametrize("code", REASONS)
 def test_every_operation_refused_halts_by_name_and_keeps_every_closed_block(

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from njord.core.contracts import Message
 from njord.storage.journal import JournalWriter, Seam
 from njord.storage.journal_reader import scan
@@ -32,6 +34,7 @@ def make_cut(whole: Path, cut: Path, number: int, size: int) -> bytes:
     return data
 
 
+@pytest.mark.integration
 def test_a_cut_at_every_byte_leaves_every_closed_block_readable_and_reports_the_rest(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     writer = write_small(whole)
@@ -50,6 +53,7 @@ def test_a_cut_at_every_byte_leaves_every_closed_block_readable_and_reports_the_
     assert seen == 11
 
 
+@pytest.mark.integration
 def test_a_journal_cut_at_every_byte_is_sealed_resumed_and_verifies(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     write_small(whole)
