@@ -75,14 +75,13 @@ def import_files(
         digest, name = _digest(captures), _and_more(captures)
         known = {**instruments, **_stored(folder, request.venue or CAPTURE_VENUE)}
         with open_captures(captures, request.options, request.venue, known) as found:
-            store = Store(folder, create=True)
             for rows in found:
-                yield _store(store, rows, name, digest, request, show)
+                yield _store(folder, rows, name, digest, request, show)
     for path in tables:
         say(f"reading {one_line(path.name, 80)}")
         known = {**instruments, **_stored(folder, request.options.venue)}
         with open_table(path, request.kind, request.options, known) as rows:
-            yield _store(Store(folder, create=True), rows, path.name, _digest((path,)), request, show)
+            yield _store(folder, rows, path.name, _digest((path,)), request, show)
 
 
 # What came later of a market lies on the grid that its dataset has, even where it would show a coarser one.
@@ -94,15 +93,18 @@ def _stored(folder: Path, venue: str) -> dict[str, Instrument]:
 
 
 def _store(
-    store: Store, rows: Rows, name: str, digest: str, request: ImportRequest, show: Show
+    folder: Path, rows: Rows, name: str, digest: str, request: ImportRequest, show: Show
 ) -> StoredRows:
     instrument = rows.instrument
     if request.venue is not None and instrument.venue != request.venue:
         instrument = msgspec.structs.replace(instrument, venue=request.venue)
     timeframe = show_interval(rows.interval_ns) if rows.kind is DataKind.BARS else ""
+    key = DatasetKey(
+        rows.kind, instrument.venue, instrument.symbol, timeframe
+    )  # Refused before anything is made.
     return store_rows(
-        store,
-        DatasetKey(rows.kind, instrument.venue, instrument.symbol, timeframe),
+        Store(folder, create=True),
+        key,
         instrument,
         rows.blocks,
         Source(name=name, sha256=digest, facts=rows.facts, assumptions=rows.assumptions),

@@ -14,6 +14,7 @@ from njord.storage.store.key import DatasetKey
 from njord.storage.store.kinds import DataKind
 from njord.storage.store.store import Store
 from njord.venues.ccxt_history import open_binanceus
+from njord.venues.ccxt_rest import parse_endpoint
 
 VENUES = {"binanceus": open_binanceus}
 
@@ -43,6 +44,8 @@ def download_from(
             f"no history can be downloaded from {one_line(venue)!r}",
             f"known venues: {', '.join(sorted(VENUES))}; files of others come in with: njord data import",
         )
+    if endpoint is not None:
+        parse_endpoint(endpoint)  # Before CCXT is loaded, which takes seconds.
     kind = DataKind.BARS if request.interval_ns else DataKind.TRADES
     timeframe = show_interval(request.interval_ns) if request.interval_ns else ""
     key = DatasetKey(kind, venue, request.symbol, timeframe)

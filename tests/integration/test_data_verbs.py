@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import random
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -195,3 +197,21 @@ def test_a_download_ends_with_a_graded_dataset_and_resumes_with_nothing_to_ask(t
 
 def _iso(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000))
+
+
+def test_the_commands_of_the_guide_that_need_a_recording_or_a_venue(recordings: Path, tmp_path: Path) -> None:
+    shutil.copy(recordings / CAPTURE, tmp_path / "ETHUSDT-binance-spot.jsonl.gz")
+    typed(tmp_path, "njord data import ETHUSDT-binance-spot.jsonl.gz")
+    shown = typed(tmp_path, "njord data book book/binance/ETH-USDT --at 2024-08-08T23:56:00 --depth 5")
+    assert "1,053 changes applied after 1 snapshots, 2 from before dropped, 0 holes" in shown
+    market = Market(1_500, 2_000)
+    with BinanceServer(market, VirtualTime(market.end_ms + 2_500)) as server:
+        here = f" --endpoint {server.url}"
+        bars = "njord data download --venue binanceus --symbol BTC/USDT --timeframe 1m --start 2023-11-14"
+        trades = "njord data download --venue binanceus --symbol BTC/USDT --start 2023-11-14 --trades"
+        assert "bars/binanceus/BTC-USDT/1m  1,500 rows" in typed(tmp_path, bars + here)
+        assert "trades/binanceus/BTC-USDT  2,000 rows" in typed(tmp_path, trades + here)
+
+
+def typed(room: Path, command: str) -> str:
+    return njord(room, *shlex.split(command)[1:])

@@ -32,7 +32,7 @@ from njord.storage.store.kinds import COLUMNS, Columns, DataKind, IntArray
 CAPTURE_KINDS = (DataKind.TRADES, DataKind.BOOK, DataKind.QUOTES)
 _GZIP, _LZ4 = b"\x1f\x8b", b"\x04\x22\x4d\x18"
 _SNIFFED_BYTES = 2**12
-_LINE_BEGINS = re.compile(rb"[0-9]{19}[ \t]+[{\[]")
+_LINE_BEGINS = re.compile(rb"[0-9]{1,25}[ \t]+[{\[]")
 _VENUE_SYMBOL = re.compile(r"[A-Z0-9]+")
 _UNIT = Decimal(1).scaleb(-DECIMALS)
 
