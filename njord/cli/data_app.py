@@ -254,11 +254,21 @@ def download(
 
 
 @data_app.command()
-def compact(store: StoreFolder = None, json_out: Json = False, root: Root = HERE) -> int:
+def compact(
+    recordings: Annotated[
+        Path | None,
+        typer.Option("--recordings", help="A folder of recorded NDJSON to turn over and pack, instead."),
+    ] = None,
+    store: StoreFolder = None,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
     """Merge small parts and remove what no dataset needs; what anybody holds open is left alone.
 
     Example: njord data compact
+
+    Exit codes: 0 done, 1 a recording could not be packed and is as it was, 2 wrong input.
     """
     from njord.cli.data_compact import run
 
-    return run(store, json_out, root)
+    return run(recordings, store, json_out, root)

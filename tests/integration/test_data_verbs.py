@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from njord.storage.recording import Recorder
+from njord.storage.store.kinds import DataKind
+from njord.storage.store.store import Store
 from tests.integration.binance_server import START_MS, BinanceServer, Market, VirtualTime
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -23,7 +26,7 @@ CAPTURE = "capture/ETHUSDT-binance-spot-20240808.jsonl.gz"
 TRADES = "trades/XRP_ETH-trades-20191011-20191013.csv.gz"
 BARS = "bars/BTC-PERP-1m-20211231-20220201.csv.gz"
 NJORD = [str(Path(sys.executable).with_name("njord"))]
-N_KILLS = int(os.environ.get("NJORD_IMPORT_KILLS", "6"))
+N_KILLS = int(os.environ.get("IMPORT_KILLS", "6")  # NJORD_* would be a setting)
 FORMATS = (".csv", ".csv.gz", ".parquet", ".feather", ".ndjson", ".ndjson.gz", ".ndjson.lz4")
 
 
@@ -211,6 +214,34 @@ def test_the_commands_of_the_guide_that_need_a_recording_or_a_venue(recordings: 
         trades = "njord data download --venue binanceus --symbol BTC/USDT --start 2023-11-14 --trades"
         assert "bars/binanceus/BTC-USDT/1m  1,500 rows" in typed(tmp_path, bars + here)
         assert "trades/binanceus/BTC-USDT  2,000 rows" in typed(tmp_path, trades + here)
+
+
+def test_recordings_are_packed_except_what_is_held_open_and_come_in_whole(
+    recordings: Path, tmp_path: Path
+) -> None:
+    data(tmp_path, "import", recordings / TRADES, "--venue", "kraken")
+    digest = hashes(tmp_path)["trades/kraken/XRP-ETH"]
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    with Store(tmp_path / "var/data").open("trades/kraken/XRP-ETH") as stored:
+        name = folder / "md.trades.XRPETH.ndjson"
+        for block in stored.chunks(size=5_000):
+            with Recorder(name, DataKind.TRADES, stored.instrument) as recorder:
+                recorder.append(block)
+            packed = data(tmp_path, "compact", "--recordings", folder)
+            assert len(packed["rotated"]["rotated"]) == 1
+        held = sorted(folder.glob("*.ndjson"))[0]
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    with held.open("ab"):
+        packed = data(tmp_path, "compact", "--recordings", folder)
+    assert (len(packed["compressed"]["compressed"]), packed["compressed"]["n_open"]) == (2, 1)
+    files = sorted(folder.iterdir())
+    assert [path.suffix for path in files].count(".gz") == 2 and len(files) == 3
+    for path in files:
+        data(tmp_path, "import", path, "--store", tmp_path / "again")
+    again = data(tmp_path, "list", "--store", tmp_path / "again")["datasets"]
+    assert [each["hash"] for each in again] == [digest]
 
 
 def typed(room: Path, command: str) -> str:
