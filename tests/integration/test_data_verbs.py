@@ -26,7 +26,7 @@ CAPTURE = "capture/ETHUSDT-binance-spot-20240808.jsonl.gz"
 TRADES = "trades/XRP_ETH-trades-20191011-20191013.csv.gz"
 BARS = "bars/BTC-PERP-1m-20211231-20220201.csv.gz"
 NJORD = [str(Path(sys.executable).with_name("njord"))]
-N_KILLS = int(os.environ.get("IMPORT_KILLS", "6")  # NJORD_* would be a setting)
+N_KILLS = int(os.environ.get("IMPORT_KILLS", "6"))  # Not NJORD_*: that would be a setting.
 FORMATS = (".csv", ".csv.gz", ".parquet", ".feather", ".ndjson", ".ndjson.gz", ".ndjson.lz4")
 
 
