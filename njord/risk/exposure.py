@@ -45,6 +45,7 @@ class Exposure:
         self.kill_switch_from_ns = 0
         self.kill_switch_until_ns = 0  # When the first of those readings becomes too old.
         self.decided = DecidedIds()
+        self.follows_losses = True  # A gate none of whose rules asks for it turns it off.
         self.last_loss_ns: dict[int, int] = {}
         self._readings: dict[str, KillSwitchState] = {}
         self._approved_ns: deque[tuple[int, str]] = deque()
@@ -86,9 +87,10 @@ class Exposure:
 
     def observe_position(self, snapshot: PositionSnapshot) -> None:
         """Follow the ledger; remember when a fill closed something at a loss."""
-        self.advance(snapshot.ts_ns)
+        if snapshot.ts_ns > self._day_end_ns:
+            self.advance(snapshot.ts_ns)
         self.account.adopt(snapshot)
-        if self._losses.closed_at_loss(snapshot):
+        if self.follows_losses and self._losses.closed_at_loss(snapshot):
             self.last_loss_ns[snapshot.instrument] = snapshot.ts_ns
 
     def observe_kill_switch(self, reading: KillSwitchState) -> None:

@@ -46,7 +46,9 @@ class RiskGate:
 
     def __init__(self, rules: Sequence[RiskRule], exposure: Exposure, account_id: str, run_id: str) -> None:
         self.exposure = exposure
-        self._checks = tuple((rule.name, rule.check) for rule in rules if not rule.is_off)
+        asked = [rule for rule in rules if not rule.is_off]
+        self._checks = tuple((rule.name, rule.check) for rule in asked)
+        exposure.follows_losses = any(rule.reads_losses for rule in asked)
         self._account_id = account_id
         self._run_id = run_id
         self._decision_seq = 0

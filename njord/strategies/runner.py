@@ -8,7 +8,7 @@ outermost loop that catches what it does not know.
 import math
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,7 @@ from njord.core.types import RefusalReason
 from njord.strategies.base import Proposals, Strategy
 from njord.strategies.context import BarView, Context, World
 
+_Awake = tuple["HostedStrategy", Context, Callable[[Bar], None]]
 _Proposal = Target | OrderIntent | CancelIntent | TimerSet
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+")
 
@@ -97,6 +98,8 @@ class StrategyRunner:
         for host in hosted:
             host.context = Context(self.world, instruments, host.instrument, host.strategy_id, host.warm_up)
             self._by_instrument[host.instrument].append(host)
+        self._awake: list[list[_Awake]] = []
+        self._wake()
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
@@ -111,6 +114,13 @@ class StrategyRunner:
             PositionSnapshot: self.world.account.adopt,
         }
 
+    # Who is told of bars, with what every bar needs of it. A new list: the old one may just be walked.
+    def _wake(self) -> None:
+        self._awake = [
+            [(host, host.context, host.context._bars.append) for host in hosts if not host.is_suspended]
+            for hosts in self._by_instrument
+        ]
+
     # --- market data ---
 
     def _on_bar(self, bar: Bar) -> Sequence[Message] | None:
@@ -119,12 +129,9 @@ class StrategyRunner:
         world.mark_ticks[index] = bar.close
         view = BarView(bar, self._instruments[index])
         caused: list[Message] | None = None
-        for host in self._by_instrument[index]:
-            if host.is_suspended:
-                continue
-            context = host.context
+        for host, context, remember in self._awake[index]:
             context._n_bars += 1
-            context._bars.append(bar)
+            remember(bar)
             try:
                 proposals = host.on_bar(context, view)
                 if proposals is not None:
@@ -183,6 +190,7 @@ class StrategyRunner:
         for other in self._hosted:
             if other.strategy_id == host.strategy_id:
                 other.is_suspended = True
+        self._wake()
         kept = [message for message in caused if getattr(message, "strategy_id", "") != host.strategy_id]
         text = f"{_place(host.strategy, callback, error)}: {type(error).__name__}: {_said(error)}"
         return [*kept, StrategySuspended(ts_ns=ts_ns, strategy_id=host.strategy_id, error=text)]

@@ -31,6 +31,7 @@ class RiskRule(ABC):
     """One question: may this intent pass? Pure, and fail-closed: what is not known is a refusal."""
 
     name: ClassVar[str]
+    reads_losses: ClassVar[bool] = False  # Whether it asks when an instrument last closed at a loss.
 
     class Params(RuleParams, frozen=True):
         """No parameters unless a subclass declares them."""

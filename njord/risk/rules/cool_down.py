@@ -13,6 +13,7 @@ class CoolDown(RiskRule):
     """Refuse what adds risk in an instrument for a while after a fill there closed at a loss, net of fees."""
 
     name: ClassVar[str] = "cool_down"
+    reads_losses: ClassVar[bool] = True
 
     class Params(RuleParams, frozen=True):
         """How long to wait, in seconds; 0 = not at all."""

@@ -11,6 +11,7 @@ from tests.unit.risk.risk_bench import DAY, MIDNIGHT, MINUTE, Bench, S
 
 def at(ts_ns: int, ticks: int = 20) -> Bench:
     bench = Bench(now_ns=ts_ns)
+    bench.exposure.follows_losses = True  # As a rule that asks for them makes the gate do.
     bench.bar(ticks)
     return bench
 
@@ -110,6 +111,11 @@ def test_a_close_is_a_loss_if_it_does_not_earn_the_fees_of_both_ways(exit_ticks:
     bench.trade(20, fee="1", qty_lots=10)  # One unit; a tick is half a quote unit.
     bench.trade(exit_ticks, fee="1", side=Side.SELL, qty_lots=10)
     assert lost(bench) is is_loss
+
+
+def test_losses_are_followed_where_a_rule_asks_for_them_only() -> None:
+    assert not Bench({"cool_down": {"seconds": 0}}).exposure.follows_losses
+    assert Bench({"cool_down": {"seconds": 1}}).exposure.follows_losses
 
 
 def test_a_partial_close_carries_its_share_of_the_entry_fee() -> None:
