@@ -69,12 +69,13 @@ integration: $(KERNELS) ## Real processes, recorded data, a browser, every comma
 	@$(BIN)/pytest -n 2 --timeout 300 -m integration
 
 PROFILE ?= deep
-campaign: $(KERNELS) ## The property tests with 2,000 examples each and new seeds (PROFILE=sample: 150)
+campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 100 killed imports (PROFILE=sample: 150, none)
 	@NJORD_TEST_PROFILE=$(PROFILE) $(BIN)/pytest -n 2 --timeout 1800 tests/property
+	@$(if $(filter deep,$(PROFILE)),IMPORT_KILLS=100 NJORD_STORE_KILLS=100 $(BIN)/pytest -n 2 --timeout 1800 -m integration -k kill tests/integration/test_store_kills.py tests/integration/test_data_verbs.py,true)
 
 # --- the product ------------------------------------------------------------------
 
-.PHONY: demo docs bench doctor
+.PHONY: demo docs bench bench-data doctor
 demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
 	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
 
@@ -86,6 +87,11 @@ doctor: $(READY) ## Say what is missing on this machine, and the fix
 
 bench: $(READY) ## Measure: one million bars through the ordered engine, and where the time goes
 	@$(BIN)/python -m benchmarks.ordered_engine
+
+bench-data: $(KERNELS) ## Measure: captures parsed, stored trades to bars against polars and duckdb, a year streamed
+	@$(BIN)/python -m benchmarks.capture_parse
+	@$(BIN)/python -m benchmarks.stored_trades
+	@$(BIN)/python -m benchmarks.store_stream
 
 # --- the seed's words --------------------------------------------------------------
 

@@ -4,14 +4,13 @@ The format is told by content: gzip, Parquet, Feather (Arrow IPC), else text. Ro
 on anonymous temporary files: as read, ordered, canonical.
 """
 
-import difflib
 import gzip
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -30,6 +29,7 @@ from njord.storage.bars_time import TimeReader
 from njord.storage.canonical import canonical_rows, infer_interval, infer_tick
 from njord.storage.certificate.facts import NO_FACTS, SourceFacts
 from njord.storage.dataset import CANONICAL_TYPES, BarDataset
+from njord.storage.ingest.frames_open import open_regular
 from njord.storage.interval import parse_timeframe
 from njord.storage.stage import ColumnStage
 
@@ -130,7 +130,7 @@ def _in_order(
 
 
 def _open_source(path: Path, where: str, options: BarOptions, base: str, opened: ExitStack) -> _Source:
-    file = _open_file(path, where)
+    file = open_regular(path, where)
     opened.callback(file.close)
     magic = file.read(8)
     file.seek(0)
@@ -155,34 +155,6 @@ def _open_source(path: Path, where: str, options: BarOptions, base: str, opened:
             f"{where} is named .gz but is not gzip", "download it again, or drop the .gz from its name"
         )
     return TextBars(file, where, options.columns, base)
-
-
-def _open_file(path: Path, where: str) -> IO[bytes]:
-    try:
-        if path.is_dir():
-            raise DataError(f"{one_line(path, 1_000)} is a folder", "name one file of bars in it")
-        if path.exists() and not path.is_file():
-            raise DataError(f"{one_line(path, 1_000)} is not a regular file", "give a file of bars")
-        return path.open("rb")
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(
-            f"{where} can not be opened: {reason}", "check the path and its permissions"
-        ) from None
-
-
-def _missing(path: Path) -> DataError:
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir())
-    except OSError:
-        return DataError(f"there is no folder {one_line(path.parent, 200)}", "check the path")
-    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    meant = (
-        f"did you mean {' or '.join(one_line(name, 80) for name in close)}?" if close else "check the path"
-    )
-    return DataError(f"there is no file {one_line(path, 200)}", meant)
 
 
 def _column_assumptions(columns: ColumnMap, options: BarOptions) -> list[str]:
