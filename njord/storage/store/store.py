@@ -141,13 +141,15 @@ class Store:
     def _create(self, shown: str) -> None:
         try:
             self._files.make_folder(self.root)
-            others = [name for name in os.listdir(self.root) if not name.startswith(TEMP_PREFIX)]
-            if others and MARKER not in others:
+            names = os.listdir(self.root)
+            litter = [name for name in names if name.startswith(TEMP_PREFIX)]
+            if len(names) > len(litter) and MARKER not in names:
                 raise DataError(
                     f"{shown} is no data store and not empty", "choose another folder, such as var/data"
                 )
+            for name in litter:  # Of one who was killed while making it a store.
+                self._files.remove(self.root / name)
             temp = self.root / f"{TEMP_PREFIX}{os.getpid()}"
-            self._files.remove(temp)
             self._files.write_new(temp, msgspec.json.encode(_Marker(STORE_SCHEMA)) + b"\n")
             self._files.rename(temp, self.root / MARKER)
             self._files.sync_folder(self.root)

@@ -342,3 +342,11 @@ def test_appending_a_few_rows_at_a_time_leaves_one_part(store: Store) -> None:
     for first in range(0, 40, 10):
         dataset = put(store, DataKind.TRADES, piece(rows, first, first + 10))
     assert [part.n_rows for part in dataset.manifest.parts] == [40]
+
+
+def test_who_was_killed_while_making_a_store_leaves_nothing_that_stays(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    root.mkdir()
+    (root / ".tmp-1").write_text("half a mar")
+    Store(root, create=True)
+    assert [path.name for path in root.iterdir()] == ["njord-store.json"]
