@@ -71,7 +71,7 @@ integration: $(KERNELS) ## Real processes, recorded data, a browser, every comma
 PROFILE ?= deep
 campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 100 killed imports (PROFILE=sample: 150, none)
 	@NJORD_TEST_PROFILE=$(PROFILE) $(BIN)/pytest -n 2 --timeout 1800 tests/property
-	@$(if $(filter deep,$(PROFILE)),IMPORT_KILLS=100 NJORD_STORE_KILLS=100 $(BIN)/pytest -n 2 --timeout 1800 -m integration -k kill tests/integration/test_store_kills.py tests/integration/test_data_verbs.py,true)
+	@$(if $(filter deep,$(PROFILE)),IMPORT_KILLS=100 STORE_KILLS=100 $(BIN)/pytest -n 2 --timeout 1800 -m integration -k kill tests/integration/test_store_kills.py tests/integration/test_data_verbs.py,true)
 
 # --- the product ------------------------------------------------------------------
 

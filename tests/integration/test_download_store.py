@@ -43,7 +43,7 @@ KEYS = {
     "bars": DatasetKey(DataKind.BARS, "binanceus", "BTC/USDT", "1m"),
     "trades": DatasetKey(DataKind.TRADES, "binanceus", "BTC/USDT"),
 }
-N_KILLS = int(os.environ.get("NJORD_DOWNLOAD_KILLS", "2"))
+N_KILLS = int(os.environ.get("DOWNLOAD_KILLS", "2"))
 
 
 def request_for(kind: str, n_minutes: int | None = None) -> DownloadRequest:
@@ -110,7 +110,7 @@ def test_pieces_faults_and_interruptions_end_in_the_same_dataset(kind: str, tmp_
         assert [rule.instrument.tick_size for rule in other.manifest.rules] == [Decimal("0.01")]
 
 
-# Each process imports CCXT: seconds of work on a busy machine. The full count: NJORD_DOWNLOAD_KILLS=20.
+# Each process imports CCXT: seconds of work on a busy machine. The full count: DOWNLOAD_KILLS=20.
 @pytest.mark.timeout(60 + 60 * N_KILLS)
 @pytest.mark.parametrize("kind", ["bars", "trades"])
 def test_killed_at_any_request_the_next_download_ends_with_the_same_hash(kind: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Kill -9 at any moment of an import: the store opens clean, the next import completes it, the hash is the same.
 
-NJORD_STORE_KILLS=100 kills as often as the issue asks; the usual count keeps `make integration` short.
+STORE_KILLS=100 kills as often as the issue asks; the usual count keeps `make integration` short.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.unit.storage.store.store_samples import key, piece, put, same
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
-N_KILLS = int(os.environ.get("NJORD_STORE_KILLS", "20"))
+N_KILLS = int(os.environ.get("STORE_KILLS", "20"))
 
 
 def test_an_import_killed_at_any_moment_is_completed_by_the_next_one(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class BarChecks:
         self._windows = RowWindows(len(COLUMNS), before=OUTLIER_BARS_BEFORE + 2, after=1)
         self._first_ns: int | None = None
         self._last_ns = 0
+        self._is_off = False  # Whether the last bar opened off the schedule of the first.
         self._missing, self._off_schedule, self._contradictions = Tally(), Tally(), Tally()
         self._outliers, self._lines, self._flat, self._no_volume = Tally(), Tally(), Tally(), Tally()
         self._line_runs, self._flat_runs = Runs(LINE_BARS_MIN), Runs(FLAT_BARS_MIN - 1)
@@ -98,8 +99,10 @@ class BarChecks:
         # Whether the bar before is the one an interval earlier; the first bar of all has none.
         follows = np.zeros(len(ts_open_ns), dtype=np.bool_)
         np.equal(np.diff(ts_open_ns), self._interval_ns, out=follows[1:])
-        if not follows[max(own.start, 1) : own.stop].all():
+        # Bars that follow each other are on schedule if the first of them is.
+        if self._is_off or not follows[max(own.start, 1) : own.stop].all():
             self._look_between(window, follows)
+            self._is_off = bool((self._last_ns - self._first_ns) % self._interval_ns)
         self._look_inside(window)
         at, reach = bar_outliers(high, low, close, own.start, own.stop)
         if len(at):
