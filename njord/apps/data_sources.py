@@ -9,27 +9,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
-import polars as pl
 
 from njord.core.errors import DataError
 from njord.core.instrument import Instrument
-from njord.storage.bars_columns import looks_headerless
+from njord.storage.bars_columns import KLINE_WIDTH, ColumnMap, kline_columns, recognise
 from njord.storage.bars_file import open_bars
 from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line, show_interval
 from njord.storage.certificate.facts import SourceFacts
 from njord.storage.dataset import BarDataset
 from njord.storage.ingest.capture import CaptureOptions, looks_like_capture, open_capture
-from njord.storage.ingest.frames import header_of, open_rows
+from njord.storage.ingest.frames import header_of, open_rows, table_frames
 from njord.storage.ingest.frames_layout import kind_of_names
 from njord.storage.ingest.frames_open import Form, open_file, open_regular
+from njord.storage.ingest.trades_columns import dump_columns, recognise_trades
 from njord.storage.ingest.trades_file import TradeOptions, open_trades
 from njord.storage.store.kinds import COLUMNS, Columns, DataKind
 
 CAPTURE_VENUE = CaptureOptions().venue
 _SNIFFED_BYTES = 65_536
-_KLINE_WIDTH = 12  # Binance's dumps of bars have no header line.
-_PRICES = frozenset({"open", "high", "low", "close"})
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +117,7 @@ def open_table(
         DataError: The file is damaged, can not be understood, or holds another kind.
     """
     with ExitStack() as opened:
-        found = kind or _kind_of(path)
+        found = _kind_of(path, kind, options.columns)
         if found is DataKind.BARS:
             yield _of_bars(opened.enter_context(open_bars(path, options, instruments)))
             return
@@ -160,8 +158,8 @@ def _of_bars(bars: BarDataset) -> Rows:
     )
 
 
-# None where the file says so itself.
-def _kind_of(path: Path) -> DataKind | None:
+# None where the file says so itself, whatever else was said.
+def _kind_of(path: Path, said: DataKind | None, asked: tuple[tuple[str, str], ...]) -> DataKind | None:
     where = one_line(path.name, 80)
     with ExitStack() as opened:
         file = open_file(path, where, opened)
@@ -169,36 +167,40 @@ def _kind_of(path: Path) -> DataKind | None:
         if header is not None:
             # What a recorder wrote down as it came has no hash, and may have to be put in order.
             return DataKind.TRADES if header.kind is DataKind.TRADES and not header.hash else None
+        if said is not None:
+            return said
         if file.form is Form.NDJSON:
             return DataKind.TRADES
-        names = _names(path, file.form, where)
-    if file.form is Form.CSV and looks_headerless(names):
-        return DataKind.BARS if len(names) >= _KLINE_WIDTH else DataKind.TRADES
-    plain = {name.strip().lower() for name in names}
-    if plain >= _PRICES:
-        return DataKind.BARS
-    ours = kind_of_names(names)
-    if ours is not None and ours is not DataKind.TRADES:
-        return None
-    if plain & {"price", "p", "px", "price_ticks"}:
-        return DataKind.TRADES
-    raise DataError(
-        f"{where} has neither the columns of bars nor a price; it has {one_line(', '.join(names), 200)}",
-        "say what it holds with --kind bars or --kind trades, and name its columns with --column",
-    )
+        found: list[DataKind | None] = []
+
+        def told(names: list[str]) -> ColumnMap:
+            kind, columns = _told_by_names(names, asked, where)
+            found.append(kind)
+            return columns
+
+        def told_without(width: int) -> ColumnMap:
+            is_bars = width == KLINE_WIDTH
+            found.append(DataKind.BARS if is_bars else DataKind.TRADES)
+            return kline_columns(width, where) if is_bars else dump_columns(width, where)
+
+        table_frames(path, file, where, told, told_without)  # Reads the first line, and no row.
+        return found[0]
 
 
-def _names(path: Path, form: Form, where: str) -> list[str]:
+# By those who will read it: which names they know is theirs to say.
+def _told_by_names(
+    names: list[str], asked: tuple[tuple[str, str], ...], where: str
+) -> tuple[DataKind | None, ColumnMap]:
     try:
-        if form is Form.PARQUET:
-            return list(pl.read_parquet_schema(path))
-        if form is Form.FEATHER:
-            return list(pl.read_ipc_schema(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{where} is damaged: {one_line(error, 100)}", "download or write it again") from None
-    with ExitStack() as opened:
-        stream = open_file(path, where, opened).stream
-        start = stream.read(_SNIFFED_BYTES)
-    line = start.split(b"\n", 1)[0].decode("utf-8", "replace").removeprefix("\ufeff").strip()
-    separator = max((",", ";", "\t"), key=line.count)
-    return [name.strip().strip('"') for name in line.split(separator)]
+        return DataKind.BARS, recognise(names, asked, where)
+    except DataError as error:
+        no_bars = error.problem
+    if kind_of_names(names) in (DataKind.BOOK, DataKind.QUOTES):
+        return None, ColumnMap(positions={}, time_name=names[0])
+    try:
+        return DataKind.TRADES, recognise_trades(names, asked, where)
+    except DataError as error:
+        raise DataError(
+            f"{where} tells neither bars ({no_bars}) nor trades ({error.problem})",
+            "say what it holds with --kind bars or --kind trades, and name its columns with --column",
+        ) from None

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from njord.adapters.config_loader import load_config
@@ -13,32 +12,22 @@ from njord.backtest.page import write_page
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
 from njord.cli import EXIT_OK, EXIT_STRATEGY
-from njord.cli.flags import known_instruments, parse_columns, parse_number, parse_time
+from njord.cli.flags import FileFlags, known_instruments, parse_number, parse_time
 from njord.cli.progress import Progress
 from njord.cli.summary import make_console, print_summary
 from njord.core.errors import ConfigError
-from njord.storage.bars_options import BarOptions
 
 PAGE = "report.html"
 
 
-class Flags(msgspec.Struct, frozen=True, kw_only=True):
+class Flags(FileFlags, frozen=True, kw_only=True):
     """The flags as they were typed."""
 
     settings: Mapping[str, str | None] = {}
     params: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    symbol: str | None = None
     start: str | None = None
     end: str | None = None
     qty: str | None = None
-    tick: str | None = None
-    lot: str | None = None
-    min_notional: str | None = None
-    timeframe: str | None = None
-    time_unit: str | None = None
-    timezone: str | None = None
-    time_is_close: bool = False
     repair: bool = False
 
 
@@ -70,7 +59,7 @@ def execute(strategy: str, data: Path, flags: Flags, root: Path, synthetic: bool
         strategy=strategy,
         data=find_data(data, root / config.paths.data),
         params=flags.params,
-        bars=_bar_options(flags),
+        bars=flags.options(repair=flags.repair),
         start_ns=parse_time("--start", flags.start),
         end_ns=parse_time("--end", flags.end),
         qty=parse_number("--qty", flags.qty),
@@ -111,21 +100,6 @@ def exit_code(result: BacktestResult) -> int:
         )
         return EXIT_STRATEGY
     return EXIT_OK
-
-
-def _bar_options(flags: Flags) -> BarOptions:
-    return BarOptions(
-        symbol=flags.symbol,
-        tick=parse_number("--tick", flags.tick),
-        lot=parse_number("--lot", flags.lot),
-        min_notional=parse_number("--min-notional", flags.min_notional),
-        timeframe=flags.timeframe,
-        columns=parse_columns(flags.columns),
-        time_unit=flags.time_unit,
-        timezone=flags.timezone,
-        time_is_close=flags.time_is_close,
-        repair=flags.repair,
-    )
 
 
 def _check_writable(path: Path | None) -> None:

@@ -9,29 +9,19 @@ from njord.apps.data_import import ImportRequest, import_files
 from njord.apps.store_rows import StoredRows
 from njord.cli import EXIT_OK
 from njord.cli.data_store import GRADE_STYLES, print_json, store_folder
-from njord.cli.flags import known_instruments, parse_columns, parse_number
+from njord.cli.flags import FileFlags, known_instruments
 from njord.cli.progress import Progress
 from njord.cli.summary import make_console
 from njord.core.errors import ConfigError
-from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line
 from njord.storage.store.kinds import DataKind
 
 
-class Flags(msgspec.Struct, frozen=True, kw_only=True):
+class Flags(FileFlags, frozen=True, kw_only=True):
     """The flags as they were typed."""
 
     kind: str | None = None
-    symbol: str | None = None
     venue: str | None = None
-    timeframe: str | None = None
-    tick: str | None = None
-    lot: str | None = None
-    min_notional: str | None = None
-    columns: tuple[str, ...] = ()
-    time_unit: str | None = None
-    timezone: str | None = None
-    time_is_close: bool = False
     strict: bool = False
     replace: bool = False
 
@@ -39,7 +29,11 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
 def run(files: tuple[Path, ...], flags: Flags, store: Path | None, json_out: bool, root: Path) -> int:
     """Run the verb and return its exit code."""
     request = ImportRequest(
-        paths=files, kind=_kind(flags.kind), venue=flags.venue, options=_options(flags), replace=flags.replace
+        paths=files,
+        kind=_kind(flags.kind),
+        venue=flags.venue,
+        options=flags.options(repair=not flags.strict, venue=flags.venue),
+        replace=flags.replace,
     )
     done: list[StoredRows] = []
     with Progress("rows") as progress:
@@ -88,19 +82,3 @@ def _kind(text: str | None) -> DataKind | None:
             f"--kind takes bars, trades, book or quotes, was {one_line(text)!r}", "for example --kind bars"
         )
     return DataKind(text)
-
-
-def _options(flags: Flags) -> BarOptions:
-    return BarOptions(
-        symbol=flags.symbol,
-        venue=flags.venue or BarOptions().venue,
-        tick=parse_number("--tick", flags.tick),
-        lot=parse_number("--lot", flags.lot),
-        min_notional=parse_number("--min-notional", flags.min_notional),
-        timeframe=flags.timeframe,
-        columns=parse_columns(flags.columns),
-        time_unit=flags.time_unit,
-        timezone=flags.timezone,
-        time_is_close=flags.time_is_close,
-        repair=not flags.strict,
-    )

@@ -4,13 +4,50 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from njord.adapters.config_loader import load_config, load_instruments
 from njord.core.config import check_number
 from njord.core.errors import ConfigError
 from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_US
+from njord.storage.bars_options import BarOptions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FileFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be typed about a file of market data, as it was typed."""
+
+    symbol: str | None = None
+    tick: str | None = None
+    lot: str | None = None
+    min_notional: str | None = None
+    timeframe: str | None = None
+    columns: tuple[str, ...] = ()
+    time_unit: str | None = None
+    timezone: str | None = None
+    time_is_close: bool = False
+
+    def options(self, *, repair: bool, venue: str | None = None) -> BarOptions:
+        """Return what is meant.
+
+        Raises:
+            ConfigError: A number is none, or a column's name no pair.
+        """
+        return BarOptions(
+            symbol=self.symbol,
+            venue=venue or BarOptions().venue,
+            tick=parse_number("--tick", self.tick),
+            lot=parse_number("--lot", self.lot),
+            min_notional=parse_number("--min-notional", self.min_notional),
+            timeframe=self.timeframe,
+            columns=parse_columns(self.columns),
+            time_unit=self.time_unit,
+            timezone=self.timezone,
+            time_is_close=self.time_is_close,
+            repair=repair,
+        )
 
 
 def parse_number(flag: str, text: str | None) -> Decimal | None:

@@ -29,7 +29,7 @@ _VOLUME_TIERS = (
     ("vol", "v"),
     ("base_volume", "volume_base", "basevolume", "volumefrom", "volume_traded", "base_asset_volume"),
 )
-_KLINE_WIDTH = 12
+KLINE_WIDTH = 12
 
 
 class ColumnMap(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +86,9 @@ def kline_columns(width: int, where: str) -> ColumnMap:
     Raises:
         DataError: The width is another one.
     """
-    if width != _KLINE_WIDTH:
+    if width != KLINE_WIDTH:
         raise DataError(
-            f"{where} has no header line and {width} columns (only Binance's {_KLINE_WIDTH}-column klines are known without)",
+            f"{where} has no header line and {width} columns (only Binance's {KLINE_WIDTH}-column klines are known without)",
             "add a first line such as time,open,high,low,close,volume",
         )
     return ColumnMap(positions={name: index for index, name in enumerate(OURS)}, time_name="open_time")
