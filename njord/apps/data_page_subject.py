@@ -16,9 +16,9 @@ from njord.core.instrument import Instrument
 from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line
 from njord.storage.certificate.by_kind import checks_for
-from njord.storage.certificate.certificate import Certificate, decode_certificate
+from njord.storage.certificate.certificate import Certificate
 from njord.storage.store.kinds import COLUMNS, Columns, DataKind
-from njord.storage.store.manifest import Part, SourceFile
+from njord.storage.store.manifest import Part, SourceFile, read_certificate
 from njord.storage.store.rows_hash import rows_hash
 from njord.storage.store.rules import FeeTier, InstrumentRules
 from njord.storage.store.stored import StoredDataset
@@ -78,8 +78,8 @@ def subject_of_stored(
     Raises:
         DataError: A part is missing or damaged, or the certificate can not be read.
     """
-    manifest, stored = dataset.manifest, dataset.certificate
-    given = _read(stored, dataset.path) if stored is not None else None
+    manifest = dataset.manifest
+    given = read_certificate(manifest)
     checks = checks_for(dataset.key.kind.value, dataset.instrument, dataset.interval_ns)
     cells = CoverageCells(dataset.key.kind, dataset.interval_ns, with_courses)
     if given is not None:
@@ -171,10 +171,3 @@ def _follow(blocks: Iterable[Columns], n_rows: int, followers: Sequence[_Followe
             follower.add(block)
         n_done += len(next(iter(block.values())))
         show(n_done, n_rows)
-
-
-def _read(stored: bytes, path: str) -> Certificate:
-    try:
-        return decode_certificate(stored)
-    except DataError as error:
-        raise DataError(f"{one_line(path)}: {error.problem}", error.remedy) from None

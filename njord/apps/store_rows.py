@@ -10,11 +10,11 @@ import msgspec
 
 from njord.core.instrument import Instrument
 from njord.storage.certificate.by_kind import checks_for
-from njord.storage.certificate.certificate import Certificate, decode_certificate, encode_certificate
+from njord.storage.certificate.certificate import Certificate, encode_certificate
 from njord.storage.certificate.facts import NO_FACTS, Place, Seen, SourceFacts
 from njord.storage.store.key import DatasetKey
 from njord.storage.store.kinds import Columns, DataKind
-from njord.storage.store.manifest import Manifest, SourceFile, certificate_of
+from njord.storage.store.manifest import Manifest, SourceFile, read_certificate
 from njord.storage.store.rules import FeeTier, InstrumentRules
 from njord.storage.store.store import Commit, Store
 
@@ -114,12 +114,11 @@ def store_rows(
 
 
 def _all_facts(old: Manifest | None, source: Source) -> SourceFacts:
-    data = certificate_of(old) if old is not None else None
-    if old is None or data is None:
+    before = read_certificate(old) if old is not None else None
+    if old is None or before is None:
         return source.facts
-    kept = decode_certificate(data).facts
     is_known = any(each.sha256 == source.sha256 for each in old.sources)
-    return kept if is_known else kept.merged(source.facts)
+    return before.facts if is_known else before.facts.merged(source.facts)
 
 
 # Of the whole book, not of this source: what was found before is found again.

@@ -8,12 +8,13 @@ import msgspec
 from njord.apps.download_report import DownloadProgress, DownloadReport, DownloadRequest
 from njord.apps.download_venue import download_from
 from njord.cli import EXIT_INTERRUPTED, EXIT_OK
-from njord.cli.data_store import GRADE_STYLES, certificate_in, open_store, print_json
+from njord.cli.data_store import GRADE_STYLES, open_store, print_json
 from njord.cli.flags import parse_time
 from njord.cli.progress import Progress
 from njord.cli.summary import make_console
 from njord.storage.bars_symbol import parse_symbol
 from njord.storage.interval import parse_timeframe
+from njord.storage.store.manifest import read_certificate
 from njord.storage.store.store import Store
 
 
@@ -59,7 +60,7 @@ def _print(store: Store, report: DownloadReport, path: str, json_out: bool) -> N
     certificate, digest, n_rows = None, "", 0
     if (store.root / path).exists():
         with store.open(path) as stored:
-            certificate, digest, n_rows = certificate_in(stored.manifest, path), stored.hash, stored.n_rows
+            certificate, digest, n_rows = read_certificate(stored.manifest), stored.hash, stored.n_rows
     if json_out:
         print_json(
             {"path": path, "n_rows": n_rows, "hash": digest, "report": report, "certificate": certificate}

@@ -6,17 +6,26 @@ from typing import Any
 from rich.table import Table
 
 from njord.cli import EXIT_CHECK_FAILED, EXIT_OK
-from njord.cli.data_store import GRADE_STYLES, certificate_in, open_store, print_json, show_bytes
+from njord.cli.data_store import GRADE_STYLES, open_store, print_json, show_bytes
 from njord.cli.summary import make_console
+from njord.core.errors import DataError
 from njord.storage.bars_text import one_line, show_time
-from njord.storage.store.manifest import Manifest
+from njord.storage.store.manifest import Manifest, read_certificate
 
 
 def run(store: Path | None, json_out: bool, root: Path) -> int:
     """Run the verb and return its exit code."""
     found = open_store(store, root).datasets()
-    broken = [(path, what) for path, what in found if isinstance(what, str)]
-    whole = [_row(path, manifest) for path, manifest in found if isinstance(manifest, Manifest)]
+    whole: list[dict[str, Any]] = []
+    broken: list[tuple[str, str]] = []
+    for path, manifest in found:
+        if isinstance(manifest, str):
+            broken.append((path, manifest))
+            continue
+        try:
+            whole.append(_row(path, manifest))
+        except DataError as error:  # Its certificate alone can not be read.
+            broken.append((path, str(error)))
     if json_out:
         print_json({"datasets": whole, "damaged": [{"path": path, "what": what} for path, what in broken]})
     else:
@@ -25,7 +34,7 @@ def run(store: Path | None, json_out: bool, root: Path) -> int:
 
 
 def _row(path: str, manifest: Manifest) -> dict[str, Any]:
-    certificate = certificate_in(manifest, path)
+    certificate = read_certificate(manifest)
     return {
         "path": path,
         "symbol": manifest.key.symbol,

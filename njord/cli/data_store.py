@@ -6,10 +6,7 @@ import msgspec
 
 from njord.adapters.config_loader import load_config
 from njord.cli.flags import parse_time
-from njord.core.errors import ConfigError, DataError
-from njord.storage.bars_text import one_line
-from njord.storage.certificate.certificate import Certificate, decode_certificate
-from njord.storage.store.manifest import Manifest, certificate_of
+from njord.core.errors import ConfigError
 from njord.storage.store.store import Store
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -49,24 +46,6 @@ def show_bytes(n_bytes: int) -> str:
 def print_json(document: object) -> None:
     """Print one JSON document, indented; decimals as text."""
     print(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
-
-
-def certificate_in(manifest: Manifest, path: str) -> Certificate | None:
-    """Return a dataset's certificate; None if it carries none.
-
-    Raises:
-        DataError: It is none that this version reads.
-    """
-    data = certificate_of(manifest)
-    if data is None:
-        return None
-    try:
-        return decode_certificate(data)
-    except ValueError as error:
-        raise DataError(
-            f"{one_line(path)} carries a certificate that can not be read: {one_line(error, 120)}",
-            "import its source again, or use the njord that wrote it",
-        ) from None
 
 
 def range_of(start: str | None, end: str | None) -> tuple[int | None, int | None]:

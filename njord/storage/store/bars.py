@@ -5,9 +5,10 @@ import numpy as np
 from njord.core.errors import DataError
 from njord.storage.bars_text import one_line
 from njord.storage.certificate.bars import BarChecks
-from njord.storage.certificate.certificate import Certificate, decode_certificate
+from njord.storage.certificate.certificate import Certificate
 from njord.storage.dataset import BarDataset
 from njord.storage.store.kinds import DataKind, IntArray
+from njord.storage.store.manifest import read_certificate
 from njord.storage.store.merge_rows import joined
 from njord.storage.store.parts import BLOCK_ROWS
 from njord.storage.store.stored import StoredDataset
@@ -38,9 +39,9 @@ def open_stored_bars(dataset: StoredDataset) -> BarDataset:
 
 
 def _certificate(dataset: StoredDataset) -> Certificate:
-    stored = dataset.certificate
+    stored = read_certificate(dataset.manifest)
     if stored is not None:
-        return decode_certificate(stored)
+        return stored
     checks = BarChecks(dataset.instrument, dataset.interval_ns)
     for chunk in dataset.chunks():
         checks.add(chunk)

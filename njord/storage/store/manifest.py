@@ -12,6 +12,7 @@ import msgspec
 from njord.core.errors import DataError, UserError
 from njord.core.instrument import Instrument
 from njord.storage.bars_text import one_line
+from njord.storage.certificate.certificate import Certificate, decode_certificate
 from njord.storage.store.key import DatasetKey
 from njord.storage.store.kinds import DataKind
 from njord.storage.store.rules import FeeTier, InstrumentRules
@@ -159,6 +160,21 @@ def certificate_of(manifest: Manifest) -> bytes | None:
     """Return the certificate's JSON, or None where there is none."""
     data = bytes(manifest.certificate)
     return None if data == bytes(NO_CERTIFICATE) else data
+
+
+def read_certificate(manifest: Manifest) -> Certificate | None:
+    """Return the certificate, or None where there is none.
+
+    Raises:
+        DataError: It is none that this version reads.
+    """
+    data = certificate_of(manifest)
+    if data is None:
+        return None
+    try:
+        return decode_certificate(data)
+    except DataError as error:
+        raise DataError(f"{one_line(manifest.key.path)}: {error.problem}", error.remedy) from None
 
 
 def _refused(data: bytes, where: str, reason: str) -> DataError:

@@ -8,6 +8,7 @@ import lz4.frame
 import pytest
 
 from njord.cli import run
+from njord.storage.store.store import Store
 
 BARS = "timestamp,open,high,low,close,volume\n"
 TRADES = "time,id,side,price,qty\n"
@@ -125,3 +126,23 @@ def test_a_bad_flag_is_refused_in_one_line_and_nothing_is_written(
         capsys.readouterr()
     given = [str(file) if each == "FILE" else each for each in arguments]
     assert expected in refused(given, empty_room, capsys)
+
+
+def test_a_certificate_of_another_version_is_named_and_the_other_datasets_are_listed(
+    tmp_path: Path, empty_room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for symbol in ("AAA", "BBB"):
+        file = tmp_path / f"{symbol}_USDT.csv"
+        file.write_text(TRADES + "2024-01-01T00:00Z,1,buy,1,1\n")
+        assert run(["data", "import", str(file)]) == 0
+    store = Store(empty_room / "var/data")
+    with store.open("trades/file/AAA-USDT") as stored:
+        key, instrument = stored.key, stored.instrument
+    with store.begin(key, instrument=instrument) as commit:
+        commit.commit(certificate=b'{"schema":99}').close()
+    capsys.readouterr()
+    assert run(["data", "list"]) == 1
+    shown = capsys.readouterr().out
+    assert "damaged trades/file/AAA-USDT: trades/file/AAA-USDT: " in shown
+    assert "trades/file/BBB-USDT" in shown
+    assert run(["data", "show", "trades/file/AAA-USDT"]) == 2
