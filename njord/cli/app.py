@@ -9,6 +9,20 @@ from typer.main import get_command
 
 import njord
 from njord.cli.data_app import data_app
+from njord.cli.options import (
+    HERE,
+    Columns,
+    Json,
+    Lot,
+    MinNotional,
+    Root,
+    Symbol,
+    Tick,
+    Timeframe,
+    TimeIsClose,
+    TimeUnit,
+    Timezone,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,10 +38,6 @@ kill_app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(kill_app, name="kill")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Root = Annotated[Path, typer.Option("--root", help="The folder that holds config/ and var/.")]
-HERE = Path()
 
 
 def command() -> TyperGroup:
@@ -64,28 +74,20 @@ def backtest(
     fee_bps: Annotated[str | None, typer.Option(help="Fee of takers and makers, in basis points.")] = None,
     maker_fee_bps: Annotated[str | None, typer.Option(help="Fee of makers, if it differs.")] = None,
     slippage_bps: Annotated[str | None, typer.Option(help="Slippage of orders that take.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="For example BTC/USDT or BTC/USD:USD.")] = None,
+    symbol: Symbol = None,
     start: Annotated[
         str | None, typer.Option(help="First bar, ISO 8601, UTC unless it says otherwise.")
     ] = None,
     end: Annotated[str | None, typer.Option(help="End of the range, exclusive.")] = None,
     qty: Annotated[str | None, typer.Option(help="Fixed quantity per entry, in the base asset.")] = None,
-    tick: Annotated[str | None, typer.Option(help="Price step, if it can not be inferred.")] = None,
-    lot: Annotated[str | None, typer.Option(help="Quantity step.")] = None,
-    min_notional: Annotated[str | None, typer.Option(help="Smallest order value in the quote asset.")] = None,
-    timeframe: Annotated[str | None, typer.Option(help="Bar length such as 1m, 5m, 1h, 1d.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option("--column", help="Name a column: time=ts, open=o, …")
-    ] = None,
-    time_unit: Annotated[
-        str | None, typer.Option(help="Unit of epoch stamps: s, ms, us, ns, or iso.")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without offset; UTC if not given.")
-    ] = None,
-    time_is_close: Annotated[
-        bool, typer.Option("--time-is-close", help="Stamps say when a bar closed.")
-    ] = False,
+    tick: Tick = None,
+    lot: Lot = None,
+    min_notional: MinNotional = None,
+    timeframe: Timeframe = None,
+    column: Columns = None,
+    time_unit: TimeUnit = None,
+    timezone: Timezone = None,
+    time_is_close: TimeIsClose = False,
     repair: Annotated[bool, typer.Option("--repair", help="Sort rows and drop duplicates; counted.")] = False,
     risk_profile: Annotated[str | None, typer.Option(help="Named limits of the configuration.")] = None,
     seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,

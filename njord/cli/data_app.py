@@ -5,46 +5,51 @@ from typing import Annotated
 
 import typer
 
+from njord.cli.options import (
+    HERE,
+    Columns,
+    Json,
+    Lot,
+    MinNotional,
+    Root,
+    Symbol,
+    Tick,
+    Timeframe,
+    TimeIsClose,
+    TimeUnit,
+    Timezone,
+)
+
 data_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Import, download, look at, verify and hand out market data.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Root = Annotated[Path, typer.Option("--root", help="The folder that holds config/ and var/.")]
 StoreFolder = Annotated[
     Path | None,
     typer.Option("--store", help="The store's folder; paths.data of the configuration if not given."),
 ]
-Dataset = Annotated[str, typer.Argument(help="A dataset as `njord data list` names it, or a file.")]
+Dataset = Annotated[str, typer.Argument(help="A dataset as `njord data list` names it.")]
+DatasetOrFile = Annotated[str, typer.Argument(help="A dataset as `njord data list` names it, or a file.")]
 Start = Annotated[str | None, typer.Option(help="First row, ISO 8601, UTC unless it says otherwise.")]
 End = Annotated[str | None, typer.Option(help="End of the range, exclusive.")]
-HERE = Path()
 
 
 @data_app.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="CSV, Parquet, Feather, NDJSON, or raw captures.")],
     kind: Annotated[str | None, typer.Option(help="bars or trades, where the columns leave it open.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="For example BTC/USDT or BTC/USD:USD.")] = None,
+    symbol: Symbol = None,
     venue: Annotated[str | None, typer.Option(help="Where it was recorded, such as binanceus.")] = None,
-    timeframe: Annotated[str | None, typer.Option(help="Bar length such as 1m, 5m, 1h, 1d.")] = None,
-    tick: Annotated[str | None, typer.Option(help="Price step, if it can not be inferred.")] = None,
-    lot: Annotated[str | None, typer.Option(help="Quantity step.")] = None,
-    min_notional: Annotated[str | None, typer.Option(help="Smallest order value in the quote asset.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option("--column", help="Name a column: time=ts, price=p, …")
-    ] = None,
-    time_unit: Annotated[
-        str | None, typer.Option(help="Unit of epoch stamps: s, ms, us, ns, or iso.")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without offset; UTC if not given.")
-    ] = None,
-    time_is_close: Annotated[
-        bool, typer.Option("--time-is-close", help="Stamps say when a bar closed.")
-    ] = False,
+    timeframe: Timeframe = None,
+    tick: Tick = None,
+    lot: Lot = None,
+    min_notional: MinNotional = None,
+    column: Columns = None,
+    time_unit: TimeUnit = None,
+    timezone: Timezone = None,
+    time_is_close: TimeIsClose = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse disorder and duplicates instead of mending and counting.")
     ] = False,
@@ -98,7 +103,7 @@ def list_(store: StoreFolder = None, json_out: Json = False, root: Root = HERE) 
 
 @data_app.command()
 def show(
-    dataset: Dataset,
+    dataset: DatasetOrFile,
     html: Annotated[Path | None, typer.Option("--html", help="Also write a page with charts there.")] = None,
     store: StoreFolder = None,
     json_out: Json = False,
@@ -193,7 +198,7 @@ def resample(
 
 @data_app.command()
 def book(
-    dataset: Dataset,
+    dataset: DatasetOrFile,
     at: Annotated[
         str | None, typer.Option("--at", help="The moment, ISO 8601; the end if not given.")
     ] = None,
