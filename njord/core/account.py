@@ -1,20 +1,23 @@
 """Account: balances, positions, equity and free margin. The ledger and the gate never assume which kind it is.
 
-`SpotAccount` pays for what it buys. An instrument of kind LINEAR trades in it as a contract at 1x without funding:
-the same cash flows, and it may be sold short. Perpetuals with margin and funding will be another account.
+`SpotAccount` pays for what it buys, with money of its own or, on margin, with borrowed money too. An instrument of
+kind LINEAR trades in it with the same cash flows, and may be sold short. `core/perp_account.py` is the account that
+settles contracts by their profit; `Books` is what both share, and `core/accounts.py` chooses.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from njord.core.contracts import FillEvent, PositionSnapshot
+from njord.core.contracts import FillEvent, FundingEvent, PositionSnapshot
 from njord.core.errors import ConfigError, InvariantError
 from njord.core.instrument import Instrument
 from njord.core.position import Position
 from njord.core.types import BUY, InstrumentKind
-from njord.core.units import EXACT, ZERO
+from njord.core.units import EXACT, ZERO, quantum, ratio, round_up
 
+ONE = Decimal(1)
+_MARGIN_QUANTUM = quantum(18)
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 _FLAT = Position()
 
@@ -29,8 +32,15 @@ class Account(Protocol):
     def fees(self) -> Decimal:
         """Return all fees paid so far, valued in the report asset."""
 
+    @property
+    def funding(self) -> Decimal:
+        """Return all funding received so far, negative if paid, in the report asset."""
+
     def apply_fill(self, fill: FillEvent, marks: Sequence[int]) -> tuple[PositionSnapshot, ...]:
         """Book one fill and return the changed positions."""
+
+    def apply_funding(self, event: FundingEvent, marks: Sequence[int]) -> tuple[PositionSnapshot, ...]:
+        """Book one funding payment and return the changed positions."""
 
     def adopt(self, snapshot: PositionSnapshot) -> None:
         """Take over a state that another account computed."""
@@ -50,15 +60,18 @@ class Account(Protocol):
     def free_margin(self, marks: Sequence[int]) -> Decimal | None:
         """Return what may still be spent on new exposure, in the report asset; None if a price is missing."""
 
+    def leverage(self, instrument: int) -> Decimal:
+        """Return how many times its margin a position in `instrument` may be worth; 1 = it is paid in full."""
+
     def may_short(self, instrument: int) -> bool:
         """Say whether more may be sold than is held."""
 
     def check(self) -> None:
-        """Assert that cash plus positions equals capital plus profit minus fees, to the last unit, at any price."""
+        """Assert that cash plus positions equals capital plus profit minus fees plus funding, to the last unit."""
 
 
-class SpotAccount:
-    """Cash in one report asset and positions priced in it; every sum is exact.
+class Books:
+    """Cash in one report asset and positions priced in it; every sum is exact. How a fill is settled is the kind's own.
 
     Args:
         instruments: What can be traded, all quoted in `report_asset`.
@@ -82,6 +95,7 @@ class SpotAccount:
         self._instruments = tuple(instruments)
         self._positions: list[Position] = [_FLAT] * len(instruments)
         self._fees: list[Decimal] = [ZERO] * len(instruments)
+        self._funding: list[Decimal] = [ZERO] * len(instruments)
         self._unvalued: dict[str, Decimal] = {}  # Fees owed in assets that nothing here can price.
         # Where an asset is inventory that can pay a fee: a contract on it is not.
         self._by_base = {
@@ -96,6 +110,14 @@ class SpotAccount:
         total = ZERO
         for fee in self._fees:
             total = _add(total, fee)
+        return total
+
+    @property
+    def funding(self) -> Decimal:
+        """All funding received so far, negative if paid, in the report asset."""
+        total = ZERO
+        for funding in self._funding:
+            total = _add(total, funding)
         return total
 
     @property
@@ -118,11 +140,31 @@ class SpotAccount:
         price = instrument.price(fill.price_ticks)
         qty = instrument.qty(fill.qty_lots)
         signed = qty if fill.side is BUY else qty.copy_negate()
-        self.cash = _subtract(self.cash, _multiply(signed, price))
-        self._positions[index] = self._positions[index].after(signed, price)
+        before = self._positions[index]
+        after = self._positions[index] = before.after(signed, price)
+        self._settle(index, signed, price, before, after)
         holder = self._charge(fill, index, price, marks) if fill.fee else index
         snapshot = self._snapshot(fill, index)
         return (snapshot,) if holder == index else (snapshot, self._snapshot(fill, holder))
+
+    # What the fill itself, its fee apart, does to the cash: a purchase pays, a sale receives.
+    def _settle(self, index: int, signed: Decimal, price: Decimal, before: Position, after: Position) -> None:
+        self.cash = _subtract(self.cash, _multiply(signed, price))
+
+    def apply_funding(self, event: FundingEvent, marks: Sequence[int]) -> tuple[PositionSnapshot, ...]:
+        """Book one funding payment and return the position that caused it.
+
+        Raises:
+            InvariantError: It is paid in another asset than the account's.
+        """
+        if event.asset != self.report_asset:
+            raise InvariantError(
+                f"funding of instrument {event.instrument} comes in {event.asset}, the account keeps {self.report_asset}"
+            )
+        index = event.instrument
+        self.cash = _add(self.cash, event.amount)
+        self._funding[index] = _add(self._funding[index], event.amount)
+        return (self._snapshot(event, index),)
 
     # Books the fee and returns the instrument whose inventory paid it.
     def _charge(self, fill: FillEvent, index: int, price: Decimal, marks: Sequence[int]) -> int:
@@ -150,24 +192,26 @@ class SpotAccount:
         if left:
             self._unvalued[asset] = left
 
-    def _snapshot(self, fill: FillEvent, index: int) -> PositionSnapshot:
+    def _snapshot(self, cause: FillEvent | FundingEvent, index: int) -> PositionSnapshot:
         position = self._positions[index]
         return PositionSnapshot(
-            ts_ns=fill.ts_ns,
+            ts_ns=cause.ts_ns,
             instrument=index,
-            account_id=fill.account_id,
+            account_id=cause.account_id,
             qty=position.qty,
             cost=position.cost,
             realized_pnl=position.realized_pnl,
             fees=self._fees[index],
             cash=self.cash,
             unvalued=tuple(self._unvalued.items()) if self._unvalued else (),
+            funding=self._funding[index],
         )
 
     def adopt(self, snapshot: PositionSnapshot) -> None:
         """Take over the state after a fill, as the ledger announced it."""
         self._positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
         self._fees[snapshot.instrument] = snapshot.fees
+        self._funding[snapshot.instrument] = snapshot.funding
         self.cash = snapshot.cash
         if snapshot.unvalued or self._unvalued:
             self._unvalued = dict(snapshot.unvalued)
@@ -206,29 +250,111 @@ class SpotAccount:
                 total = _add(total, worth.copy_abs())
         return total
 
+    def leverage(self, instrument: int) -> Decimal:
+        """Return 1: what is bought is paid in full."""
+        return ONE
+
+    def initial_margin(self, marks: Sequence[int]) -> Decimal | None:
+        """Return what must stand behind all positions at `marks`: the worth of each by its leverage, never too little."""
+        total = ZERO
+        for index, position in enumerate(self._positions):
+            if position.qty:
+                if not marks[index]:
+                    return None
+                worth = position.value(self._instruments[index].price(marks[index])).copy_abs()
+                total = _add(total, margin(worth, self.leverage(index)))
+        return total
+
     def free_margin(self, marks: Sequence[int]) -> Decimal | None:
-        """Return equity minus gross exposure: for longs this is cash, for 1x shorts what still backs new ones."""
-        equity, gross = self.equity(marks), self.gross(marks)
-        return None if equity is None or gross is None else _subtract(equity, gross)
+        """Return equity minus initial margin: for longs paid in full this is cash, else what still backs new ones."""
+        equity, bound = self.equity(marks), self.initial_margin(marks)
+        return None if equity is None or bound is None else _subtract(equity, bound)
 
     def may_short(self, instrument: int) -> bool:
         """Say whether more may be sold than is held: not on spot."""
         return self._instruments[instrument].kind is not InstrumentKind.SPOT
 
     def check(self) -> None:
-        """Assert the accounting identity, to the last unit: equity = capital + realized + unrealized - fees.
+        """Assert the accounting identity, to the last unit: equity = capital + realized + unrealized - fees + funding.
 
         Unrealized profit is worth minus cost, so that the worth stands on both sides, at any price: what is left is
-        cash plus the cost of the positions against capital plus realized profit minus fees.
+        cash plus what was paid for the positions against capital plus realized profit minus fees plus funding.
 
         Raises:
             InvariantError: It does not hold.
         """
         stands, earned = self.cash, self.opening_cash
-        for position, fees in zip(self._positions, self._fees, strict=True):
-            stands = _add(stands, position.cost)
-            earned = _subtract(_add(earned, position.realized_pnl), fees)
+        for index, position in enumerate(self._positions):
+            stands = _add(stands, self._paid(index))
+            earned = _subtract(_add(earned, position.realized_pnl), self._fees[index])
+            if self._funding[index]:
+                earned = _add(earned, self._funding[index])
         if stands != earned:
             raise InvariantError(
-                f"cash and cost {stands} are not capital + realized profit - fees = {earned}"
+                f"cash and cost {stands} are not capital + realized profit - fees + funding = {earned}"
             )
+
+    # What left the cash for the position that is open.
+    def _paid(self, index: int) -> Decimal:
+        return self._positions[index].cost
+
+
+class SpotAccount(Books):
+    """Pays for what it buys, from its own cash unless it may borrow.
+
+    Args:
+        instruments: What can be traded, all quoted in `report_asset`.
+        report_asset: The asset of `cash` and of all results.
+        cash: Opening balance.
+        may_borrow: A margin account: cash may go below zero, and what is not held may be sold. No interest is charged.
+        leverage: How many times the equity that stands behind them all positions may be worth.
+
+    Raises:
+        ConfigError: An instrument is quoted in another asset, or leverage without borrowing.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        report_asset: str,
+        cash: Decimal,
+        *,
+        may_borrow: bool = False,
+        leverage: Decimal = ONE,
+    ) -> None:
+        super().__init__(instruments, report_asset, cash)
+        check_leverage(leverage)
+        if leverage > 1 and not may_borrow:
+            raise ConfigError(
+                f"leverage of an account that pays in full must be 1, was {leverage}",
+                "choose a margin or a perpetual account",
+            )
+        self._may_borrow = may_borrow
+        self._leverage = leverage
+
+    def leverage(self, instrument: int) -> Decimal:
+        """Return the account's leverage, the same for all instruments."""
+        return self._leverage
+
+    def may_short(self, instrument: int) -> bool:
+        """Say whether more may be sold than is held: on spot only with borrowed inventory."""
+        return self._may_borrow or super().may_short(instrument)
+
+
+def margin(worth: Decimal, leverage: Decimal) -> Decimal:
+    """Return worth / leverage, in the asset of `worth` (>= 0), rounded up to the 18th decimal where it does not end."""
+    if leverage == 1:
+        return worth
+    exact = ratio(worth, leverage)
+    rounded = round_up(exact, _MARGIN_QUANTUM)
+    return exact if exact == rounded else rounded
+
+
+def check_leverage(leverage: Decimal) -> None:
+    """Refuse a leverage that is none.
+
+    Raises:
+        ConfigError: It is not a finite number of at least 1.
+    """
+    if not leverage.is_finite() or leverage < 1:
+        raise ConfigError(f"leverage must be >= 1, was {leverage}", "1 = positions are paid in full")

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from njord.core.contracts import (
     BalanceSnapshot,
+    BrokerAmendReq,
     BrokerCancelReq,
     BrokerFill,
     BrokerOrderReq,
@@ -25,6 +26,9 @@ class IBroker(Protocol):
 
     def cancel(self, req: BrokerCancelReq) -> BrokerReply:
         """Ask for a cancel; the order is canceled when its update says so, not when this returns."""
+
+    def amend(self, req: BrokerAmendReq) -> BrokerReply:
+        """Ask for a change in place; what holds is what the order's update says."""
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
         """Return one order as the venue knows it, None if it never had it."""

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from njord.core.instrument import exact
-from njord.core.units import plain
+from njord.core.units import NS_PER_S, plain
 
 INT63_MAX = 2**63 - 1
 DIGITS_MAX = 40
@@ -187,6 +187,14 @@ class ExchangeConfig(_Section):
     ws_keepalive_sec: Annotated[StrictInt, Field(ge=1, le=600)] = 15
 
 
+class FeeTier(_Section):
+    """Rates from a traded volume of the last 30 days on, in the report asset."""
+
+    volume_notional: Annotated[Number, Field(ge=0)]
+    maker_bps: Annotated[Number, Field(ge=-100, le=10_000)]
+    taker_bps: Bps
+
+
 class BacktestConfig(_Section):
     """What a backtest assumes; `capital` is in the data's quote asset, `fee_bps` is what a taker pays."""
 
@@ -197,6 +205,35 @@ class BacktestConfig(_Section):
     seed: Annotated[StrictInt, Field(ge=0, le=INT63_MAX)] = 42
     account_id: Identifier = "main"
     risk_profile: Name = "research"
+    # Costs beyond the flat rates.
+    fee_asset: Literal["quote", "received"] = "quote"  # received = a buyer pays in what was bought.
+    fee_tiers: tuple[FeeTier, ...] = ()  # Empty = the flat rates above.
+    slippage_model: Literal["fixed", "linear", "square_root"] = "fixed"
+    impact_bps: Bps = Decimal(
+        0
+    )  # Of the other two models: the cost of an order as large as the bar's volume.
+    max_volume_share: Annotated[Number, Field(ge=0, le=1)] = Decimal(
+        0
+    )  # Of a bar's or trade's volume; 0 = no limit.
+    # Ticks: what the way takes, and where in the queue we stand.
+    latency_model: Literal["constant", "recorded"] = (
+        "constant"  # recorded = drawn from the recording's feed delays.
+    )
+    entry_latency_ns: Annotated[StrictInt, Field(ge=0, le=60 * NS_PER_S)] = 0
+    response_latency_ns: Annotated[StrictInt, Field(ge=0, le=60 * NS_PER_S)] = 0
+    queue_model: Literal["risk_averse", "probability"] = "risk_averse"
+    partial_fills: bool = True
+    self_trade: Literal["none", "expire_taker", "expire_maker", "expire_both"] = "expire_taker"
+    # The account.
+    account: Literal["auto", "spot", "margin", "perpetual"] = (
+        "auto"  # auto = perpetual where a contract is traded.
+    )
+    leverage: Annotated[Number, Field(ge=1, le=125)] = Decimal(1)
+    maintenance_margin_bps: Bps = Decimal(50)
+    liquidation_fee_bps: Bps = Decimal(50)
+    funding_bps: Annotated[Number, Field(ge=-1000, le=1000)] = Decimal(0)  # Per 8 hours, longs pay.
+    # Honesty.
+    poison_cuts: Annotated[StrictInt, Field(ge=0, le=1000)] = 3  # 0 = off, and the report says so.
 
 
 class RiskProfile(_Section):

@@ -25,6 +25,7 @@ from njord.core.types import (
 from njord.core.units import ratio
 
 SCHEMA_VERSION = 1
+VENUE = "(venue)"  # The owner of what the venue does on its own, such as a liquidation.
 NO_PRICE = 0  # A market order carries no price; ticks of real prices start at 1.
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -197,7 +198,9 @@ class OrderIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     """A wish to trade. Only the gate turns it into an order.
 
     Quantity and price are not validated here: a malformed wish is refused by the gate, with its reason. A strategy
-    leaves the identity fields (`ts_ns` to `slice_id`) alone: the runner fills them in.
+    leaves the identity fields (`ts_ns` to `slice_id`) alone: the runner fills them in. Orders of one list may refer to
+    each other: `intent_id` is then a name of the strategy's own that others use as `after_intent_id`, `group_id` a name
+    that they share; the runner turns both into ids.
     """
 
     ts_ns: int = 0
@@ -217,6 +220,12 @@ class OrderIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     reason: str = ""
     features: tuple[tuple[str, float], ...] = ()
     meta: tuple[tuple[str, str], ...] = ()  # The user's own notes; the framework reads none of them.
+    post_only: bool = False  # Never takes: refused by the venue if it would.
+    trigger_price_ticks: int = NO_PRICE  # What wakes a stop or take-profit order.
+    trail_ticks: int = 0  # How far a trailing stop's trigger stays behind the best price.
+    expire_ns: int = 0  # When a GTD order ends.
+    group_id: str = ""  # One cancels the other: a fill of one shrinks the others by as much.
+    after_intent_id: str = ""  # It sleeps until that order fills, and closes no more than has filled.
 
 
 class CancelIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
@@ -228,6 +237,25 @@ class CancelIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     strategy_id: str = ""
     intent_id: str = ""
     client_order_id: str
+    reason: str = ""
+
+
+class AmendIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A wish to change a working order in place; what is 0 stays as it is.
+
+    `qty_lots` is the new total quantity, what has filled included. Less quantity keeps the place in the queue, more
+    quantity or another price loses it.
+    """
+
+    ts_ns: int = 0
+    instrument: int = 0
+    account_id: str = ""
+    strategy_id: str = ""
+    intent_id: str = ""
+    client_order_id: str
+    qty_lots: int = 0
+    limit_price_ticks: int = NO_PRICE
+    trigger_price_ticks: int = NO_PRICE
     reason: str = ""
 
 
@@ -307,6 +335,12 @@ class OrderEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     decision_seq: int
     limits_version: int
     expires_ns: int
+    post_only: bool = False
+    trigger_price_ticks: NotNegative = NO_PRICE
+    trail_ticks: NotNegative = 0
+    expire_ns: NotNegative = 0
+    group_id: str = ""
+    after_client_order_id: str = ""  # Of the entry whose fill wakes it.
 
 
 class CancelEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
@@ -320,11 +354,28 @@ class CancelEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     decision_seq: int
 
 
+class AmendEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """An approved amendment; 0 = unchanged. The venue's OrderUpdate (AMENDED or AMEND_REFUSED) says what holds."""
+
+    instrument: NotNegative
+    account_id: str
+    strategy_id: str
+    intent_id: str
+    client_order_id: str
+    qty_lots: NotNegative = 0
+    limit_price_ticks: NotNegative = NO_PRICE
+    trigger_price_ticks: NotNegative = NO_PRICE
+    decision_seq: int
+
+
 # --- what came back -----------------------------------------------------------------------------------------------
 
 
 class OrderUpdate(Message, frozen=True, kw_only=True, gc=False, tag=True):
-    """The venue's word on one order."""
+    """The venue's word on one order.
+
+    After an amendment `qty_lots` and the two prices are what holds at the venue from then on; 0 elsewhere.
+    """
 
     instrument: NotNegative
     account_id: str
@@ -340,10 +391,17 @@ class OrderUpdate(Message, frozen=True, kw_only=True, gc=False, tag=True):
     venue_order_id: str = ""
     filled_lots: NotNegative = 0
     ts_venue_ns: int
+    qty_lots: NotNegative = 0
+    limit_price_ticks: NotNegative = NO_PRICE
+    trigger_price_ticks: NotNegative = NO_PRICE
 
 
 class FillEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
-    """One execution; `fee` is charged in `fee_asset`, a rebate is negative."""
+    """One execution; `fee` is charged in `fee_asset`, a rebate is negative.
+
+    A liquidation is the venue's own trade: `strategy_id` is VENUE, there is no intent, and it closes what every
+    strategy holds of the instrument.
+    """
 
     instrument: NotNegative
     account_id: str
@@ -366,6 +424,24 @@ class FillEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
         _refuse_not_finite(self.fee)
 
 
+class FundingEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """A perpetual's funding payment: `amount` is received (negative: paid) in `asset`.
+
+    amount = -rate x position x mark, rounded once, against us.
+    """
+
+    instrument: NotNegative
+    account_id: str
+    rate: Decimal  # A fraction for the interval; longs pay where it is positive.
+    mark_ticks: Positive
+    amount: Decimal
+    asset: str
+    ts_venue_ns: int
+
+    def __post_init__(self) -> None:
+        _refuse_not_finite(self.rate, self.amount)
+
+
 class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
     """The ledger after a fill: one instrument's position, and the account's cash."""
 
@@ -377,9 +453,10 @@ class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
     fees: Decimal  # Paid so far on this instrument, valued in quote.
     cash: Decimal  # Of the report asset.
     unvalued: tuple[tuple[str, Decimal], ...] = ()  # Fees owed in assets that nothing here can price.
+    funding: Decimal = Decimal(0)  # Received so far on this instrument, negative if paid.
 
     def __post_init__(self) -> None:
-        _refuse_not_finite(self.qty, self.cost, self.realized_pnl, self.fees, self.cash)
+        _refuse_not_finite(self.qty, self.cost, self.realized_pnl, self.fees, self.cash, self.funding)
         if self.unvalued:
             _refuse_not_finite(*(amount for _, amount in self.unvalued))
 
@@ -405,6 +482,12 @@ class BrokerOrderReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reduce_only: bool
     client_order_id: str
     ts_ns: int
+    post_only: bool = False
+    trigger_price_ticks: int = NO_PRICE
+    trail_ticks: int = 0
+    expire_ns: int = 0
+    group_id: str = ""
+    after_client_order_id: str = ""
 
 
 class BrokerCancelReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -412,6 +495,17 @@ class BrokerCancelReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     symbol: str
     client_order_id: str
+    ts_ns: int
+
+
+class BrokerAmendReq(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An amendment as the gateway hands it to a broker; 0 = unchanged."""
+
+    symbol: str
+    client_order_id: str
+    qty_lots: int
+    limit_price_ticks: int
+    trigger_price_ticks: int
     ts_ns: int
 
 
@@ -440,6 +534,12 @@ class BrokerUnknown(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ts_venue_ns: int
 
 
+class BrokerPending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """On its way: what the venue says of it comes later, as a report."""
+
+    client_order_id: str
+
+
 class BrokerOrderUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order as the venue reports it when asked."""
 
@@ -454,6 +554,7 @@ class BrokerOrderUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     filled_lots: int
     limit_price_ticks: int
     ts_venue_ns: int
+    trigger_price_ticks: int = NO_PRICE
 
 
 class BrokerFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -469,6 +570,30 @@ class BrokerFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ts_venue_ns: int
 
 
+class BrokerLiquidation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The venue has closed a whole position because margin ran out."""
+
+    instrument: int
+    side: Side
+    price_ticks: int
+    qty_lots: int
+    fee: Decimal
+    fee_asset: str
+    venue_trade_id: str
+    ts_venue_ns: int
+
+
+class BrokerFunding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One funding payment; `amount` is received, negative if paid."""
+
+    instrument: int
+    rate: Decimal
+    mark_ticks: int
+    amount: Decimal
+    asset: str
+    ts_venue_ns: int
+
+
 class BalanceSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One asset of the account as the venue reports it."""
 
@@ -478,8 +603,9 @@ class BalanceSnapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ts_venue_ns: int
 
 
-BrokerReply = BrokerOrderAck | BrokerReject | BrokerUnknown
-Proposal = Target | OrderIntent | CancelIntent | TimerSet
+BrokerReply = BrokerOrderAck | BrokerReject | BrokerUnknown | BrokerPending
+BrokerReport = BrokerFill | BrokerOrderUpdate | BrokerLiquidation | BrokerFunding
+Proposal = Target | OrderIntent | CancelIntent | AmendIntent | TimerSet
 
 AnyMessage = (
     RunStarted
@@ -494,6 +620,7 @@ AnyMessage = (
     | Target
     | OrderIntent
     | CancelIntent
+    | AmendIntent
     | TimerSet
     | TimerFired
     | ProposalRefused
@@ -501,8 +628,10 @@ AnyMessage = (
     | RiskDecision
     | OrderEvent
     | CancelEvent
+    | AmendEvent
     | OrderUpdate
     | FillEvent
+    | FundingEvent
     | PositionSnapshot
 )
 
@@ -519,4 +648,5 @@ INBOUND: tuple[type[Message], ...] = (
     TimerFired,
     OrderUpdate,
     FillEvent,
+    FundingEvent,
 )

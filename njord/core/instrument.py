@@ -11,12 +11,19 @@ from functools import cached_property
 import msgspec
 
 from njord.core.errors import ConfigError
+from njord.core.filters import (
+    MAX_DIGITS,
+    FilterChange,
+    Filters,
+    FilterTable,
+    bound_lots,
+    check_bounds,
+    check_changes,
+)
 from njord.core.types import SELL, InstrumentKind, Side
 from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
 
 MAX_SCALE = 18
-MAX_DIGITS = 40  # Of a step or bound: with 80 digits for money, every product of two stays exact.
-INT64_MAX = 2**63 - 1
 _multiply = EXACT.multiply
 
 
@@ -48,6 +55,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         max_qty: Largest order, in base; 0 = no limit.
         min_notional: Smallest order value, in quote.
         money_scale: Decimals of a fee in quote.
+        filter_changes: What orders had to obey from later times on; before the first the fields above hold.
     """
 
     symbol: str
@@ -61,6 +69,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     min_notional: Decimal = ZERO
     kind: InstrumentKind = InstrumentKind.SPOT
     money_scale: int = 8
+    filter_changes: tuple[FilterChange, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size"):
@@ -73,14 +82,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ConfigError(
                     f"{name} of {self.symbol} may have {MAX_SCALE} decimals at most, was {step}"
                 )
-        for name in ("min_qty", "max_qty", "min_notional"):
-            bound: Decimal = getattr(self, name)
-            if not bound.is_finite() or bound < 0:
-                raise ConfigError(f"{name} of {self.symbol} must be >= 0, was {bound}")
-            if bound.adjusted() > MAX_DIGITS or len(bound.as_tuple().digits) > MAX_DIGITS:
-                raise ConfigError(
-                    f"{name} of {self.symbol} may have {MAX_DIGITS} digits at most, was {bound}"
-                )
+        check_bounds(self.symbol, min_qty=self.min_qty, max_qty=self.max_qty, min_notional=self.min_notional)
+        check_changes(self.symbol, self.filter_changes)
         if not 0 <= self.money_scale <= MAX_SCALE:
             raise ConfigError(
                 f"money_scale of {self.symbol} must be 0 to {MAX_SCALE}, was {self.money_scale}"
@@ -126,13 +129,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @cached_property
     def min_qty_lots(self) -> int:
         """Smallest order in lots, at least 1."""
-        whole, rest = EXACT.divmod(self.min_qty, self.lot_size)
-        return max(1, int(whole) + (1 if rest else 0))
+        return bound_lots(self.min_qty, self.max_qty, self.lot_size)[0]
 
     @cached_property
     def max_qty_lots(self) -> int:
         """Largest order in lots."""
-        return int(EXACT.divide_int(self.max_qty, self.lot_size)) if self.max_qty else INT64_MAX
+        return bound_lots(self.min_qty, self.max_qty, self.lot_size)[1]
+
+    @cached_property
+    def _filter_table(self) -> FilterTable:
+        first = Filters(self.min_qty_lots, self.max_qty_lots, self.min_notional)
+        return FilterTable(first, self.filter_changes, self.lot_size)
+
+    def filters_at(self, ts_ns: int) -> Filters:
+        """Return what an order had to obey at `ts_ns`."""
+        return self._filter_table.at(ts_ns)
 
     @cached_property
     def fee_quantum(self) -> Decimal:

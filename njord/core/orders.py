@@ -2,18 +2,21 @@
 
 `WorkingOrders` is fed the engine's messages; the order manager, the gate's exposure, the rebalancer and the
 strategies' context each hold one, and all are equal after every step. An order whose outcome is UNKNOWN stays: its
-quantity counts until evidence closes it.
+quantity counts until evidence closes it. The venue links orders, and the same links are followed here: a fill of one
+member of a group shrinks the others, a fill of an entry wakes as many lots of its exits.
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
-from njord.core.contracts import FillEvent, OrderEvent, OrderUpdate
+from njord.core.contracts import AmendEvent, FillEvent, OrderEvent, OrderUpdate
 from njord.core.errors import InvariantError
-from njord.core.types import BUY, OrderStatus, OrderType, Side
+from njord.core.types import BUY, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 
 _S = OrderStatus
+SENT = _S.SENT
+_AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
 
 # From a status to those that may follow. Repeats of the same status are harmless and allowed.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
@@ -40,34 +43,98 @@ def may_follow(before: OrderStatus, after: OrderStatus) -> bool:
     return after is before or after in TRANSITIONS[before]
 
 
-class WorkingOrder(msgspec.Struct, kw_only=True, gc=False):
-    """One open order; `remaining_lots` is what may still fill."""
+class WorkingOrder(msgspec.Struct, gc=False):
+    """One open order; `qty_lots` is what has filled and what may still fill, `remaining_lots` the latter.
 
-    client_order_id: str
-    intent_id: str
+    While amendments are under way the largest quantity and the highest prices of them all stand here; `event` is the
+    order as it was approved.
+    """
+
+    event: OrderEvent
     strategy_id: str
     instrument: int
     side: Side
-    type: OrderType
     qty_lots: int
     remaining_lots: int
     limit_price_ticks: int
-    reduce_only: bool
+    trigger_price_ticks: int
     status: OrderStatus
+    entry_lots: int = -1  # What the entry that it waits for has filled; -1 = there is none, or it has ended.
+    sibling_lots: int = 0  # What the other members of its group have filled.
+    pending: tuple[AmendEvent, ...] = ()  # Amendments that the venue has yet to answer, oldest first.
 
     @property
-    def signed_remaining(self) -> int:
-        """Remaining lots, negative for a sell."""
-        return self.remaining_lots if self.side is BUY else -self.remaining_lots
+    def client_order_id(self) -> str:
+        """The id that the venue knows it by."""
+        return self.event.client_order_id
+
+    @property
+    def intent_id(self) -> str:
+        """The intent that it came from."""
+        return self.event.intent_id
+
+    @property
+    def type(self) -> OrderType:
+        """How it is priced."""
+        return self.event.type
+
+    @property
+    def tif(self) -> TimeInForce:
+        """How long it works."""
+        return self.event.tif
+
+    @property
+    def expire_ns(self) -> int:
+        """When it ends, if it is GTD; else 0."""
+        return self.event.expire_ns
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether it may only shrink a position."""
+        return self.event.reduce_only
+
+    @property
+    def post_only(self) -> bool:
+        """Whether it never takes."""
+        return self.event.post_only
+
+    @property
+    def trail_ticks(self) -> int:
+        """How far a trailing stop's trigger stays behind; else 0."""
+        return self.event.trail_ticks
+
+    @property
+    def group_id(self) -> str:
+        """The group of which only one can fill; empty if it stands alone."""
+        return self.event.group_id
+
+    @property
+    def after_client_order_id(self) -> str:
+        """The entry whose fill wakes it; empty if it waits for none."""
+        return self.event.after_client_order_id
+
+    @property
+    def filled_lots(self) -> int:
+        """Lots that have filled so far."""
+        return self.qty_lots - self.remaining_lots
+
+    @property
+    def fillable_lots(self) -> int:
+        """Lots that could fill now: what remains, of an exit no more than its entry has opened and its group left."""
+        if self.entry_lots < 0:
+            return self.remaining_lots
+        left = self.entry_lots - self.filled_lots - self.sibling_lots
+        return max(0, min(self.remaining_lots, left))
 
 
 class WorkingOrders:
     """All open orders, by client order id, in the order in which they were approved."""
 
-    __slots__ = ("_orders",)
+    __slots__ = ("_n_linked", "_orders")
 
     def __init__(self) -> None:
         self._orders: dict[str, WorkingOrder] = {}
+        self._n_linked = 0  # Of a group or an entry: with none of them the sums below are plain.
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -84,38 +151,65 @@ class WorkingOrders:
         """Return the open order of that id, or None."""
         return self._orders.get(client_order_id)
 
+    def of_intent(self, intent_id: str) -> WorkingOrder | None:
+        """Return the open order that came from that intent, or None."""
+        return next((order for order in self._orders.values() if order.intent_id == intent_id), None)
+
+    # --- following the engine's messages ---
+
     def approve(self, order: OrderEvent) -> None:
         """Add an approved order; adding the same id again changes nothing, since a gate reserves before it tells."""
-        if order.client_order_id not in self._orders:
-            self._orders[order.client_order_id] = WorkingOrder(
-                client_order_id=order.client_order_id,
-                intent_id=order.intent_id,
-                strategy_id=order.strategy_id,
-                instrument=order.instrument,
-                side=order.side,
-                type=order.type,
-                qty_lots=order.qty_lots,
-                remaining_lots=order.qty_lots,
-                limit_price_ticks=order.limit_price_ticks,
-                reduce_only=order.reduce_only,
-                status=OrderStatus.SENT,
-            )
+        if order.client_order_id in self._orders:
+            return
+        working = self._orders[order.client_order_id] = WorkingOrder(
+            order,
+            order.strategy_id,
+            order.instrument,
+            order.side,
+            order.qty_lots,
+            order.qty_lots,
+            order.limit_price_ticks,
+            order.trigger_price_ticks,
+            SENT,
+        )
+        if order.group_id or order.after_client_order_id:
+            self._n_linked += 1
+            entry = self._orders.get(order.after_client_order_id)
+            if entry is not None:
+                working.entry_lots = entry.filled_lots
+
+    def amend(self, amendment: AmendEvent) -> None:
+        """Count the larger quantity and the higher prices until the venue says what holds."""
+        order = self._orders.get(amendment.client_order_id)
+        if order is not None and amendment not in order.pending:  # A gate reserves before it tells.
+            order.pending = (*order.pending, amendment)
+            _widen(order, amendment)
 
     def fill(self, fill: FillEvent) -> None:
         """Reduce what remains; the order leaves with its terminal update, not with its last fill.
 
         Raises:
-            InvariantError: More was filled than ordered.
+            InvariantError: More was filled than could fill.
         """
         order = self._orders.get(fill.client_order_id)
         if order is None:
             return
-        if fill.qty_lots > order.remaining_lots:
+        if fill.qty_lots > order.fillable_lots:
             raise InvariantError(
-                f"order {order.client_order_id}: a fill of {fill.qty_lots} lots, {order.remaining_lots} remained"
+                f"order {order.client_order_id}: a fill of {fill.qty_lots} lots, {order.fillable_lots} remained"
             )
         order.remaining_lots -= fill.qty_lots
         order.status = OrderStatus.PARTIALLY_FILLED
+        if self._n_linked:
+            self._follow_links(order, fill.qty_lots)
+
+    def _follow_links(self, filled: WorkingOrder, lots: int) -> None:
+        for order in self._orders.values():
+            if order.after_client_order_id == filled.client_order_id:
+                order.entry_lots += lots
+            if filled.group_id and order.group_id == filled.group_id and order is not filled:
+                order.sibling_lots += lots
+                _shrink(order, lots)
 
     def update(self, update: OrderUpdate) -> None:
         """Follow the venue's word; a terminal status removes the order.
@@ -131,38 +225,115 @@ class WorkingOrders:
                 f"order {order.client_order_id} can not go from {order.status} to {update.status}"
             )
         if update.status in TERMINAL:
-            del self._orders[update.client_order_id]
-        else:
-            order.status = update.status
+            self._remove(order)
+            return
+        order.status = update.status
+        if update.reason in _AMENDMENTS:
+            _settle(order, update)
 
-    def apply(self, message: OrderEvent | FillEvent | OrderUpdate) -> None:
+    def _remove(self, ended: WorkingOrder) -> None:
+        del self._orders[ended.client_order_id]
+        if not self._n_linked:
+            return
+        if ended.group_id or ended.after_client_order_id:
+            self._n_linked -= 1
+        # An entry that has ended wakes nothing any more: what waited for it will never fill.
+        for order in self._orders.values():
+            if order.after_client_order_id == ended.client_order_id:
+                _shrink(order, order.remaining_lots - order.fillable_lots)
+                order.entry_lots = -1
+
+    def apply(self, message: OrderEvent | AmendEvent | FillEvent | OrderUpdate) -> None:
         """Follow any message that changes an order."""
         if isinstance(message, OrderEvent):
             self.approve(message)
         elif isinstance(message, FillEvent):
             self.fill(message)
+        elif isinstance(message, AmendEvent):
+            self.amend(message)
         else:
             self.update(message)
+
+    # --- what could fill ---
+
+    def open_lots(
+        self, instrument: int, strategy_id: str | None = None, *, but_group: str = ""
+    ) -> tuple[int, int]:
+        """Return the lots that all open buys, and all open sells, of `instrument` could fill.
+
+        Of a group only the largest member counts, of an exit only what its entry has filled.
+
+        Args:
+            instrument: Index.
+            strategy_id: Only this strategy's orders, if given.
+            but_group: A group to leave out.
+        """
+        buys = sells = 0
+        largest: dict[str, int] = {}
+        for order in self._orders.values():
+            if order.instrument != instrument:
+                continue
+            if strategy_id is not None and order.strategy_id != strategy_id:
+                continue
+            lots = order.remaining_lots
+            if self._n_linked:
+                lots = order.fillable_lots
+                group_id = order.group_id
+                if group_id:
+                    if group_id == but_group:
+                        continue
+                    counted = largest.get(group_id, 0)
+                    largest[group_id] = max(lots, counted)
+                    lots = max(0, lots - counted)
+            if order.side is BUY:
+                buys += lots
+            else:
+                sells += lots
+        return buys, sells
 
     def signed_lots(self, instrument: int, strategy_id: str | None = None) -> int:
         """Return the net lots that would be added if every open order of `instrument` filled."""
         if not self._orders:
             return 0
-        return sum(
-            order.signed_remaining
-            for order in self._orders.values()
-            if order.instrument == instrument and (strategy_id is None or order.strategy_id == strategy_id)
-        )
+        buys, sells = self.open_lots(instrument, strategy_id)
+        return buys - sells
 
-    def side_lots(self, instrument: int, side: Side) -> int:
-        """Return the remaining lots of one side of `instrument`."""
+    def side_lots(self, instrument: int, side: Side, *, but_group: str = "") -> int:
+        """Return the lots that one side of `instrument` could fill."""
         if not self._orders:
             return 0
-        return sum(
-            order.remaining_lots
-            for order in self._orders.values()
-            if order.instrument == instrument and order.side is side
-        )
+        buys, sells = self.open_lots(instrument, but_group=but_group)
+        return buys if side is BUY else sells
+
+
+# A member of a group whose sibling filled, or an exit whose entry has ended: so much of it will never fill.
+def _shrink(order: WorkingOrder, lots: int) -> None:
+    gone = min(lots, order.remaining_lots)
+    order.qty_lots -= gone
+    order.remaining_lots -= gone
+    for amendment in order.pending:
+        _widen(order, amendment)
+
+
+def _widen(order: WorkingOrder, amendment: AmendEvent) -> None:
+    more = max(0, amendment.qty_lots - order.qty_lots)
+    order.qty_lots += more
+    order.remaining_lots += more
+    order.limit_price_ticks = max(order.limit_price_ticks, amendment.limit_price_ticks)
+    order.trigger_price_ticks = max(order.trigger_price_ticks, amendment.trigger_price_ticks)
+
+
+# The venue answers amendments in the order in which they were sent.
+def _settle(order: WorkingOrder, update: OrderUpdate) -> None:
+    order.pending = order.pending[1:]
+    if update.qty_lots:
+        filled = order.filled_lots
+        order.qty_lots = max(update.qty_lots, filled)
+        order.remaining_lots = order.qty_lots - filled
+        order.limit_price_ticks = update.limit_price_ticks
+        order.trigger_price_ticks = update.trigger_price_ticks
+    for amendment in order.pending:
+        _widen(order, amendment)
 
 
 __all__ = ["TERMINAL", "TRANSITIONS", "WorkingOrder", "WorkingOrders", "may_follow"]

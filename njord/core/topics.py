@@ -1,11 +1,13 @@
 """Message type <-> topic name, declared once; configuration cannot rename them."""
 
 from njord.core.contracts import (
+    AmendEvent,
     Bar,
     BookEvent,
     CancelEvent,
     DataGap,
     FillEvent,
+    FundingEvent,
     Message,
     OrderEvent,
     OrderIntent,
@@ -27,8 +29,10 @@ TOPICS: dict[type[Message], str] = {
     RiskDecision: "risk.decision",
     OrderEvent: "orders.accepted",
     CancelEvent: "orders.cancel",
+    AmendEvent: "orders.amend",
     OrderUpdate: "broker.orders",
     FillEvent: "fills.new",
+    FundingEvent: "funding.new",
     PositionSnapshot: "positions.snapshot",
 }
 

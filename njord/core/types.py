@@ -22,10 +22,32 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order is priced."""
+    """How an order is priced, and what wakes it."""
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP = "stop"  # A market order once the price has moved against it to the trigger: a buy at or above, a sell below.
+    STOP_LIMIT = "stop_limit"  # The same trigger, then a limit order.
+    TAKE_PROFIT = (
+        "take_profit"  # A market order once the price has moved for it: a buy at or below, a sell above.
+    )
+    TAKE_PROFIT_LIMIT = "take_profit_limit"  # The same trigger, then a limit order.
+    TRAILING_STOP = "trailing_stop"  # A stop whose trigger follows the best price at a fixed distance.
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether it carries a limit price."""
+        return self in (LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
+
+    @property
+    def has_trigger(self) -> bool:
+        """Whether it carries a trigger price; a trailing stop makes its own, and may carry one to start from."""
+        return self not in (MARKET, LIMIT, OrderType.TRAILING_STOP)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it waits for a trigger before it can fill."""
+        return self not in (MARKET, LIMIT)
 
 
 class TimeInForce(StrEnum):
@@ -33,6 +55,8 @@ class TimeInForce(StrEnum):
 
     GTC = "gtc"  # Until filled or canceled.
     IOC = "ioc"  # What does not fill at once is canceled.
+    FOK = "fok"  # All at once, or canceled.
+    GTD = "gtd"  # Until filled, canceled, or its expiry time.
 
 
 class OrderStatus(StrEnum):
@@ -119,7 +143,20 @@ class RefusalReason(_Explained):
     WARM_UP = "WARM_UP", "The strategy's declared warm-up has not ended yet."
     TARGET_BELOW_LOT = "TARGET_BELOW_LOT", "The target asks for less than one lot."
     STRATEGY_SUSPENDED = "STRATEGY_SUSPENDED", "The strategy raised an error and was suspended."
-    ORDER_NOT_FOUND = "ORDER_NOT_FOUND", "The order to cancel is not working, or belongs to another strategy."
+    ORDER_NOT_FOUND = (
+        "ORDER_NOT_FOUND",
+        "The order to cancel or amend is not working, or belongs to another strategy.",
+    )
+    ENTRY_NOT_WORKING = (
+        "ENTRY_NOT_WORKING",
+        "The order that this one waits for is not working, or can not be closed by it.",
+    )
+    GROUP_INVALID = "GROUP_INVALID", "Orders of one group must be of one instrument, side and strategy."
+    EXPIRY_PAST = "EXPIRY_PAST", "The order would expire before it could be sent."
+    AMEND_INVALID = (
+        "AMEND_INVALID",
+        "The amendment changes nothing, or asks for less than has filled already.",
+    )
 
 
 class OrderReason(_Explained):
@@ -143,6 +180,18 @@ class OrderReason(_Explained):
         "The gate's approval was too old to be sent; the venue never saw it.",
     )
     REDUCE_ONLY = "REDUCE_ONLY", "A reduce-only order would have grown or flipped the position at its fill."
+    POST_ONLY_WOULD_TAKE = "POST_ONLY_WOULD_TAKE", "A post-only order would have taken at its arrival."
+    FOK_UNFILLED = "FOK_UNFILLED", "A fill-or-kill order could not fill in full at once."
+    NO_LIQUIDITY = "NO_LIQUIDITY", "A market order found nobody left to trade with."
+    GTD_EXPIRED = "GTD_EXPIRED", "Its expiry time came."
+    OCO_SIBLING = "OCO_SIBLING", "Another order of its group filled."
+    ENTRY_ENDED = "ENTRY_ENDED", "The order that it waited for ended without a fill."
+    SELF_TRADE = "SELF_TRADE", "It would have traded with an order of the same account."
+    TRIGGERED = "TRIGGERED", "Its trigger was reached: it works now."
+    FILTER_TRIGGER = "FILTER_TRIGGER", "The venue refused the trigger price."
+    AMENDED = "AMENDED", "Amended as asked."
+    AMEND_REFUSED = "AMEND_REFUSED", "The venue refused the amendment; the order stands as it was."
+    LIQUIDATED = "LIQUIDATED", "The venue closed the position because margin ran out."
 
 
 # Python 3.11 takes 75 ns to look a member up on its class and 8 ns to look up a name: the order path uses these.

@@ -4,14 +4,23 @@ from collections.abc import Sequence
 
 from njord.core.broker import IBroker
 from njord.core.contracts import (
+    NO_PRICE,
+    VENUE,
+    AmendEvent,
+    BrokerAmendReq,
     BrokerCancelReq,
     BrokerFill,
+    BrokerFunding,
+    BrokerLiquidation,
     BrokerOrderReq,
     BrokerOrderUpdate,
+    BrokerPending,
     BrokerReject,
+    BrokerReport,
     BrokerUnknown,
     CancelEvent,
     FillEvent,
+    FundingEvent,
     OrderEvent,
     OrderUpdate,
 )
@@ -20,6 +29,8 @@ from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL
 from njord.core.types import OrderReason, OrderStatus
 
+_AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
+
 
 class Gateway:
     """Sends approved orders and knows whose order a venue speaks of.
@@ -27,18 +38,20 @@ class Gateway:
     Args:
         broker: The venue's order side.
         instruments: All instruments of the run.
+        account_id: Whose account it is: stamped on what the venue does on its own.
     """
 
-    def __init__(self, broker: IBroker, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, broker: IBroker, instruments: Sequence[Instrument], account_id: str = "") -> None:
         self._broker = broker
         self._instruments = instruments
+        self._account_id = account_id
         self._orders: dict[str, OrderEvent] = {}
 
-    def send(self, event: OrderEvent | CancelEvent, now_ns: int) -> OrderUpdate | None:
-        """Send one approved order or cancel; return the venue's first word on an order.
+    def send(self, event: OrderEvent | CancelEvent | AmendEvent, now_ns: int) -> OrderUpdate | None:
+        """Send one approved order, amendment or cancel; return the venue's first word on an order.
 
-        An approval that has expired is not sent: the order ends as EXPIRED. A cancel says nothing here: the order's
-        own update tells its outcome.
+        An approval that has expired is not sent: the order ends as EXPIRED. None where the venue has yet to speak; a
+        cancel and an amendment never say anything here: the order's own update does.
 
         Raises:
             InvariantError: The order was sent before and has not ended.
@@ -48,6 +61,9 @@ class Gateway:
             self._broker.cancel(
                 BrokerCancelReq(symbol=symbol, client_order_id=event.client_order_id, ts_ns=now_ns)
             )
+            return None
+        if isinstance(event, AmendEvent):
+            self._amend(event, symbol, now_ns)
             return None
         if now_ns > event.expires_ns:
             return _update(event, now_ns, OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED, "", now_ns)
@@ -66,8 +82,16 @@ class Gateway:
                 reduce_only=event.reduce_only,
                 client_order_id=event.client_order_id,
                 ts_ns=now_ns,
+                post_only=event.post_only,
+                trigger_price_ticks=event.trigger_price_ticks,
+                trail_ticks=event.trail_ticks,
+                expire_ns=event.expire_ns,
+                group_id=event.group_id,
+                after_client_order_id=event.after_client_order_id,
             )
         )
+        if isinstance(reply, BrokerPending):
+            return None
         if isinstance(reply, BrokerReject):
             del self._orders[event.client_order_id]
             return _update(event, now_ns, OrderStatus.REJECTED, reply.reason, reply.detail, reply.ts_venue_ns)
@@ -90,12 +114,40 @@ class Gateway:
             reply.venue_order_id,
         )
 
-    def translate(self, report: BrokerFill | BrokerOrderUpdate, now_ns: int) -> FillEvent | OrderUpdate:
+    # An order that has ended meanwhile has said so in its terminal update.
+    def _amend(self, event: AmendEvent, symbol: str, now_ns: int) -> None:
+        if event.client_order_id not in self._orders:
+            return
+        self._broker.amend(
+            BrokerAmendReq(
+                symbol=symbol,
+                client_order_id=event.client_order_id,
+                qty_lots=event.qty_lots,
+                limit_price_ticks=event.limit_price_ticks,
+                trigger_price_ticks=event.trigger_price_ticks,
+                ts_ns=now_ns,
+            )
+        )
+
+    def translate(self, report: BrokerReport, now_ns: int) -> FillEvent | OrderUpdate | FundingEvent:
         """Return a venue's report as the engine's message, with the identity of the order it belongs to.
 
         Raises:
             InvariantError: The order is not one of ours.
         """
+        if isinstance(report, BrokerFunding):
+            return FundingEvent(
+                ts_ns=now_ns,
+                instrument=report.instrument,
+                account_id=self._account_id,
+                rate=report.rate,
+                mark_ticks=report.mark_ticks,
+                amount=report.amount,
+                asset=report.asset,
+                ts_venue_ns=report.ts_venue_ns,
+            )
+        if isinstance(report, BrokerLiquidation):
+            return self._liquidation(report, now_ns)
         order = self._orders.get(report.client_order_id)
         if order is None:
             raise InvariantError(f"the venue reports order {report.client_order_id}, which was never sent")
@@ -130,6 +182,25 @@ class Gateway:
             report.ts_venue_ns,
             report.venue_order_id,
             report.filled_lots,
+            report if report.reason in _AMENDMENTS else None,
+        )
+
+    def _liquidation(self, report: BrokerLiquidation, now_ns: int) -> FillEvent:
+        return FillEvent(
+            ts_ns=now_ns,
+            instrument=report.instrument,
+            account_id=self._account_id,
+            strategy_id=VENUE,
+            intent_id="",
+            client_order_id=f"LIQUIDATION-{report.venue_trade_id}",
+            side=report.side,
+            price_ticks=report.price_ticks,
+            qty_lots=report.qty_lots,
+            fee=report.fee,
+            fee_asset=report.fee_asset,
+            is_maker=False,
+            venue_trade_id=report.venue_trade_id,
+            ts_venue_ns=report.ts_venue_ns,
         )
 
 
@@ -142,6 +213,7 @@ def _update(
     ts_venue_ns: int,
     venue_order_id: str = "",
     filled_lots: int = 0,
+    holds: BrokerOrderUpdate | None = None,
 ) -> OrderUpdate:
     return OrderUpdate(
         ts_ns=now_ns,
@@ -159,4 +231,7 @@ def _update(
         venue_order_id=venue_order_id,
         filled_lots=filled_lots,
         ts_venue_ns=ts_venue_ns,
+        qty_lots=holds.qty_lots if holds else 0,
+        limit_price_ticks=holds.limit_price_ticks if holds else NO_PRICE,
+        trigger_price_ticks=holds.trigger_price_ticks if holds else NO_PRICE,
     )

@@ -14,17 +14,22 @@ from hypothesis import strategies as st
 from msgspec import inspect as mi
 
 from njord.backtest.runner import FOREVER_NS, Timers
+from njord.core.accounts import AccountTerms
 from njord.core.config import Config
 from njord.core.contracts import (
+    AmendEvent,
     Bar,
+    BrokerReport,
     CancelEvent,
     FillEvent,
+    FundingEvent,
     KillSwitchState,
     Message,
     OrderEvent,
     OrderUpdate,
     TimerSet,
 )
+from njord.core.filters import FilterChange
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderReason, OrderStatus, Side, TradingState
 from njord.core.units import EXACT
@@ -32,7 +37,8 @@ from njord.execution.gateway import Gateway
 from njord.strategies.base import Strategy
 from njord.system import HostedSpec, System, SystemSpec
 from njord.venues.fees import FeeModel
-from njord.venues.simulated import Report, SimulatedVenue
+from njord.venues.simulated import SimulatedVenue
+from njord.venues.terms import VenueTerms
 
 INTERVAL_NS = 60_000_000_000
 START_NS = 1_700_000_040_000_000_000
@@ -58,6 +64,24 @@ def steps(max_decimals: int = 18) -> st.SearchStrategy[Decimal]:
     )
 
 
+@st.composite
+def filter_changes(draw: st.DrawFn) -> tuple[FilterChange, ...]:
+    """Changes of an instrument's filters, in order of time."""
+    times = draw(st.lists(st.integers(0, 2**62), max_size=3, unique=True).map(sorted))
+    bound = st.decimals(0, 10, places=6)
+    return tuple(
+        FilterChange(
+            from_ns=from_ns,
+            min_qty=draw(bound),
+            max_qty=Decimal(draw(st.sampled_from([0, 10**6]))),
+            min_notional=draw(bound),
+            tick_multiple=draw(st.integers(1, 10)),
+            lot_multiple=draw(st.integers(1, 10)),
+        )
+        for from_ns in times
+    )
+
+
 def instruments() -> st.SearchStrategy[Instrument]:
     """Instruments of all scales."""
     return st.builds(
@@ -66,6 +90,7 @@ def instruments() -> st.SearchStrategy[Instrument]:
         lot_size=steps(),
         kind=st.sampled_from(InstrumentKind),
         money_scale=st.integers(0, 18),
+        filter_changes=filter_changes(),
     )
 
 
@@ -167,10 +192,11 @@ def fill_event(client_order_id: str = "c1", **given: Any) -> FillEvent:
 
 
 def order_update(
-    status: OrderStatus, client_order_id: str = "c1", reason: OrderReason = OrderReason.NONE
+    status: OrderStatus, client_order_id: str = "c1", reason: OrderReason = OrderReason.NONE, **given: Any
 ) -> OrderUpdate:
     """Return the venue's word on an order."""
     return OrderUpdate(
+        **given,
         ts_ns=START_NS,
         instrument=0,
         account_id="main",
@@ -181,6 +207,35 @@ def order_update(
         reason=reason,
         ts_venue_ns=START_NS,
     )
+
+
+def amend_event(client_order_id: str = "c1", **given: Any) -> AmendEvent:
+    """Return an approved amendment that says what `given` says."""
+    values: dict[str, Any] = {
+        "ts_ns": START_NS,
+        "instrument": 0,
+        "account_id": "main",
+        "strategy_id": "s",
+        "intent_id": f"a-{client_order_id}",
+        "decision_seq": 1,
+        **given,
+    }
+    return AmendEvent(client_order_id=client_order_id, **values)
+
+
+def funding_event(amount: str, **given: Any) -> FundingEvent:
+    """Return a funding payment in USDT."""
+    values: dict[str, Any] = {
+        "ts_ns": START_NS,
+        "instrument": 0,
+        "account_id": "main",
+        "rate": Decimal("0.0001"),
+        "mark_ticks": 1000,
+        "asset": "USDT",
+        "ts_venue_ns": START_NS,
+        **given,
+    }
+    return FundingEvent(amount=Decimal(amount), **values)
 
 
 # --- markets ------------------------------------------------------------------------------------------------------
@@ -235,6 +290,9 @@ class MemoryJournal:
         self.messages.append(message)
 
 
+SPOT_ACCOUNT = AccountTerms()
+
+
 class BarHost:
     """Feeds bars to a system and its orders to a simulated venue, as the history host does.
 
@@ -246,6 +304,7 @@ class BarHost:
         slippage_bps: Of takers.
         rules: Risk rules by name; the research profile unless given.
         fixed_qty: As `--qty`.
+        account: Its kind and leverage, here and at the venue.
         after_step: Called after every engine step, with the message that went in.
     """
 
@@ -259,9 +318,11 @@ class BarHost:
         slippage_bps: Decimal = Decimal(5),
         rules: Mapping[str, Mapping[str, Any]] | None = None,
         fixed_qty: Decimal | None = None,
+        account: AccountTerms = SPOT_ACCOUNT,
         after_step: Callable[["BarHost", Message], None] = lambda host, message: None,
     ) -> None:
         self.journal = MemoryJournal()
+        self.account = account
         spec = SystemSpec(
             run_id="run",
             account_id="main",
@@ -275,11 +336,13 @@ class BarHost:
             risk_rules=Config().risk.profiles["research"].rules if rules is None else rules,
             cost_bps=EXACT.add(fee_bps, slippage_bps),
             fixed_qty=fixed_qty,
+            account=account,
         )
         self.system = System(spec, self.journal)
         fees = FeeModel(maker_bps=fee_bps, taker_bps=fee_bps)
-        self.venue = SimulatedVenue(traded, fees, slippage_bps, capital, traded[0].quote)
-        self.gateway = Gateway(self.venue, self.venue.exchange_rules())
+        terms = VenueTerms(slippage_bps=slippage_bps, account=account.kind, leverage=account.leverage)
+        self.venue = SimulatedVenue(traded, fees, terms, capital, traded[0].quote)
+        self.gateway = Gateway(self.venue, self.venue.exchange_rules(), "main")
         self.timers = Timers()
         self._after_step = after_step
         self.step(
@@ -308,7 +371,7 @@ class BarHost:
         done = self.system.engine.step(message)
         self._after_step(self, message)
         for caused in done:
-            if isinstance(caused, OrderEvent | CancelEvent):
+            if isinstance(caused, OrderEvent | CancelEvent | AmendEvent):
                 reply = self.gateway.send(caused, message.ts_ns)
                 if reply is not None:
                     self.step(reply)
@@ -316,7 +379,7 @@ class BarHost:
             elif isinstance(caused, TimerSet):
                 self.timers.set(caused)
 
-    def deliver(self, reports: Sequence[Report], now_ns: int) -> None:
+    def deliver(self, reports: Sequence[BrokerReport], now_ns: int) -> None:
         """Bring the venue's reports in."""
         for report in reports:
             self.step(self.gateway.translate(report, now_ns))

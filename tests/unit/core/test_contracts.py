@@ -25,12 +25,14 @@ DERIVED = {
     contracts.Target,
     contracts.OrderIntent,
     contracts.CancelIntent,
+    contracts.AmendIntent,
     contracts.TimerSet,
     contracts.ProposalRefused,
     contracts.StrategySuspended,
     contracts.RiskDecision,
     contracts.OrderEvent,
     contracts.CancelEvent,
+    contracts.AmendEvent,
     contracts.PositionSnapshot,
 }
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from njord.core.errors import ConfigError
-from njord.core.instrument import INT64_MAX, exact
+from njord.core.filters import INT64_MAX
+from njord.core.instrument import exact
 from njord.core.types import Side
 from tests.property.strategies import instrument
 
