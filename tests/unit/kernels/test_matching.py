@@ -2,13 +2,23 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil
+from math import ceil, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from njord.kernels.matching import AT_OPEN, INSIDE, NO_FILL, limit_fill, worse_ticks
+from njord.kernels.matching import (
+    AT_OPEN,
+    INSIDE,
+    NO_FILL,
+    limit_fill,
+    linear_impact,
+    reached_after,
+    square_root_impact,
+    stop_fill,
+    worse_ticks,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +64,51 @@ def test_slippage_is_the_ceiling_of_the_exact_fraction(ticks: int, sign: int, bp
     numerator, denominator = bps.as_integer_ratio()
     exact = ceil(ticks * Fraction(bps) / 10_000)
     assert worse_ticks(ticks, sign, numerator, denominator * 10_000) == max(1, ticks + sign * exact)
+
+
+@pytest.mark.parametrize(
+    ("sign", "is_profit", "trigger", "open_", "high", "low", "expected"),
+    [
+        (1, False, 100, 95, 100, 90, (INSIDE, 100)),  # A buying stop waits for the price to rise.
+        (1, False, 100, 95, 99, 90, (NO_FILL, 0)),
+        (1, False, 100, 101, 105, 90, (AT_OPEN, 101)),
+        (-1, False, 100, 105, 106, 100, (INSIDE, 100)),
+        (-1, False, 100, 105, 106, 101, (NO_FILL, 0)),
+        (-1, False, 100, 99, 106, 90, (AT_OPEN, 99)),
+        (1, True, 100, 105, 106, 100, (INSIDE, 100)),  # A buying take-profit waits for it to fall.
+        (1, True, 100, 100, 106, 100, (AT_OPEN, 100)),
+        (-1, True, 100, 95, 100, 90, (INSIDE, 100)),
+        (-1, True, 100, 95, 99, 90, (NO_FILL, 0)),
+    ],
+)
+def test_a_trigger_is_reached_at_the_open_or_at_its_own_price(
+    sign: int, is_profit: bool, trigger: int, open_: int, high: int, low: int, expected: tuple[int, int]
+) -> None:
+    assert stop_fill(sign, is_profit, trigger, open_, high, low) == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "direction", "expected"),
+    [
+        (100, 0, True),  # Where the price was.
+        (110, 1, True),  # Further on the way up: the high was still to come.
+        (110, -1, False),  # On the way down the high may have been before.
+        (110, 0, False),
+        (104, -1, True),  # Between there and the close.
+        (95, 1, False),
+        (95, -1, True),
+        (89, -1, False),
+    ],
+)
+def test_only_what_must_have_come_after_counts(level: int, direction: int, expected: bool) -> None:
+    assert reached_after(level, 100, direction, high=110, low=90, close=104) is expected
+
+
+@given(st.integers(1, 10**9), st.integers(0, 10**6), st.integers(1, 10**6), st.integers(1, 10**6))
+def test_impact_is_the_ceiling_of_the_exact_product(ticks: int, bps: int, qty: int, volume: int) -> None:
+    exact = Fraction(ticks * bps, 10_000)
+    assert linear_impact(ticks, bps, 10_000, qty, volume) == ceil(exact * qty / volume)
+    root = square_root_impact(ticks, bps, 10_000, qty, volume)
+    squared = exact**2 * qty / volume
+    assert root**2 >= squared and (root == 0 or (root - 1) ** 2 < squared)
+    assert root == pytest.approx(float(exact) * sqrt(qty / volume), abs=1.01, rel=1e-9)
