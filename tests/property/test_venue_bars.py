@@ -21,6 +21,7 @@ from njord.core.orders import TERMINAL
 from njord.core.types import InstrumentKind, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from njord.venues.fees import FeeModel
 from njord.venues.simulated import Report, SimulatedVenue
+from njord.venues.terms import VenueTerms
 from tests.property.strategies import INTERVAL_NS, START_NS, bar_series, instrument
 
 TRADED = (
@@ -76,7 +77,7 @@ class Run:
     """Places wishes at their times, feeds bars, and keeps an oracle of the balances in fractions."""
 
     def __init__(self, bars: list[Bar], wishes: list[Wish]) -> None:
-        self.venue = SimulatedVenue(TRADED, FEES, SLIPPAGE_BPS, CAPITAL, "USDT")
+        self.venue = SimulatedVenue(TRADED, FEES, VenueTerms(slippage_bps=SLIPPAGE_BPS), CAPITAL, "USDT")
         self.placed: dict[str, BrokerOrderReq] = {}
         self.seen: list[Seen] = []
         self.cash, self.held = Fraction(CAPITAL), [Fraction(0), Fraction(0)]
@@ -117,6 +118,7 @@ class Run:
 
     def _take_in(self, reports: Iterable[Report], current: Bar | None) -> None:
         for report in reports:
+            assert isinstance(report, BrokerFill | BrokerOrderUpdate)
             self.seen.append(Seen(report, current))
             if isinstance(report, BrokerFill):
                 req = self.placed[report.client_order_id]

@@ -1,84 +1,17 @@
 """The simulated venue by hand: one small market per rule."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from njord.core.contracts import (
-    Bar,
-    BrokerCancelReq,
-    BrokerFill,
-    BrokerOrderAck,
-    BrokerOrderReq,
-    BrokerOrderUpdate,
-    BrokerReject,
-)
+from njord.core.contracts import Bar, BrokerCancelReq, BrokerFill, BrokerOrderAck, BrokerReject
 from njord.core.errors import ConfigError, VenueRejected
-from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from njord.core.units import EXACT
-from njord.venues.fees import FeeModel
-from njord.venues.simulated import Report, SimulatedVenue
 from tests.property.strategies import INTERVAL_NS, START_NS, bar, instrument
+from tests.unit.venues.venue_case import BTC, PERP, ends, fills, placed, refusal, request, venue
 
-BTC = instrument(tick_size=Decimal(1), lot_size=Decimal("0.1"))
-PERP = instrument("BTC/USDT:USDT", InstrumentKind.LINEAR, tick_size=Decimal(1), lot_size=Decimal("0.1"))
 ETH_PERP = instrument("ETH/USDT:USDT", InstrumentKind.LINEAR, tick_size=Decimal(1), lot_size=Decimal("0.1"))
-
-
-def venue(
-    *traded: Instrument, cash: str = "1000", slippage: str = "100", taker: str = "10", maker: str = "2"
-) -> SimulatedVenue:
-    fees = FeeModel(maker_bps=Decimal(maker), taker_bps=Decimal(taker))
-    return SimulatedVenue(traded or (BTC,), fees, Decimal(slippage), Decimal(cash), "USDT")
-
-
-def request(name: str = "c1", **given: Any) -> BrokerOrderReq:
-    limit = given.pop("limit", 0)
-    values: dict[str, Any] = {
-        "instrument": 0,
-        "symbol": "BTC/USDT",
-        "side": Side.BUY,
-        "type": OrderType.LIMIT if limit else OrderType.MARKET,
-        "tif": TimeInForce.GTC,
-        "qty_lots": 10,
-        "limit_price_ticks": limit,
-        "reduce_only": False,
-        "client_order_id": name,
-        "ts_ns": START_NS,
-        **given,
-    }
-    return BrokerOrderReq(**values)
-
-
-def fills(reports: list[Report]) -> list[tuple[str, int, bool]]:
-    return [
-        (each.client_order_id, each.price_ticks, each.is_maker)
-        for each in reports
-        if isinstance(each, BrokerFill)
-    ]
-
-
-def ends(reports: list[Report]) -> list[tuple[str, OrderStatus, OrderReason]]:
-    return [
-        (each.client_order_id, each.status, each.reason)
-        for each in reports
-        if isinstance(each, BrokerOrderUpdate)
-    ]
-
-
-def placed(where: SimulatedVenue, *orders: BrokerOrderReq) -> SimulatedVenue:
-    for order in orders:
-        assert isinstance(where.place(order), BrokerOrderAck)
-    return where
-
-
-def refusal(where: SimulatedVenue, order: BrokerOrderReq) -> OrderReason:
-    reply = where.place(order)
-    assert isinstance(reply, BrokerReject)
-    assert where.n_working == 0
-    return reply.reason
 
 
 # --- market orders ---
