@@ -1,7 +1,7 @@
 """The system on one page: which components there are, and in which order they are asked.
 
     bar, trade ─▶ ledger, gate (prices) ─▶ strategies ─Target─▶ rebalancer ─OrderIntent─▶ gate ─OrderEvent─▶ gateway
-    fill       ─▶ order manager, ledger ─PositionSnapshot─▶ gate, strategies, rebalancer
+    fill, funding ─▶ order manager, ledger ─PositionSnapshot─▶ gate, strategies, rebalancer
 
 The books are brought up to date before anyone decides: the order manager and the ledger first, then the gate's view,
 then strategies, then sizing. Hosts (`backtest/runner.py`, later the paper and live node) own the clock, the venue
@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from njord.core.account import SpotAccount
+from njord.core.account import Books
+from njord.core.accounts import AccountTerms, make_account
 from njord.core.component import JournalSink
 from njord.core.engine import Engine
 from njord.core.ids import Counter
@@ -30,7 +31,7 @@ from njord.strategies.runner import HostedStrategy, StrategyRunner
 
 
 class HostedSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One strategy of a run: its id, a fresh object per instrument."""
+    """One strategy of a run: its id, a fresh object per instrument; several may trade one instrument."""
 
     strategy_id: str
     objects: tuple[tuple[int, Strategy], ...]
@@ -49,6 +50,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     risk_rules: Mapping[str, Mapping[str, Any]]
     cost_bps: Decimal
     fixed_qty: Decimal | None = None
+    account: AccountTerms = AccountTerms()
 
 
 class System:
@@ -79,8 +81,8 @@ class System:
 
 
 # The ledger owns the account; the others hold mirrors that follow its snapshots.
-def _account(spec: SystemSpec) -> SpotAccount:
-    return SpotAccount(spec.instruments, spec.report_asset, spec.capital)
+def _account(spec: SystemSpec) -> Books:
+    return make_account(spec.account, spec.instruments, spec.report_asset, spec.capital)
 
 
 def _hosted(strategies: Sequence[HostedSpec]) -> list[HostedStrategy]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from njord.core.component import Handler
 from njord.core.contracts import (
+    AmendEvent,
     CancelIntent,
     FillEvent,
     Message,
@@ -31,6 +32,7 @@ class OrderManager:
         """Return what this stage consumes."""
         return {
             OrderEvent: self.working.approve,
+            AmendEvent: self.working.amend,
             OrderUpdate: self.working.update,
             FillEvent: self.working.fill,
             StrategySuspended: self._on_suspended,

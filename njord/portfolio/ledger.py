@@ -1,14 +1,14 @@
-"""Ledger: the component that books every fill, and proves after each that no money appeared or vanished."""
+"""Ledger: the component that books fills and funding, and proves after each that no money appeared or vanished."""
 
 from collections.abc import Sequence
 
 from njord.core.account import Account
 from njord.core.component import Handler
-from njord.core.contracts import Bar, FillEvent, Message, PositionSnapshot, TradeEvent
+from njord.core.contracts import Bar, FillEvent, FundingEvent, Message, PositionSnapshot, TradeEvent
 
 
 class Ledger:
-    """Books fills into an account and announces the positions they change.
+    """Books fills and funding into an account and announces the positions they change.
 
     Args:
         account: Of any kind; the ledger does not know which.
@@ -23,7 +23,10 @@ class Ledger:
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
-        table: dict[type[Message], Handler] = {FillEvent: self._on_fill}
+        table: dict[type[Message], Handler] = {
+            FillEvent: self._on_fill,
+            FundingEvent: self._on_funding,
+        }
         if self._follows_prices:
             table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
         return table
@@ -36,5 +39,10 @@ class Ledger:
 
     def _on_fill(self, fill: FillEvent) -> Sequence[PositionSnapshot]:
         snapshots = self.account.apply_fill(fill, self.mark_ticks)
+        self.account.check()
+        return snapshots
+
+    def _on_funding(self, event: FundingEvent) -> Sequence[PositionSnapshot]:
+        snapshots = self.account.apply_funding(event, self.mark_ticks)
         self.account.check()
         return snapshots

@@ -1,8 +1,9 @@
 """Rebalance: target minus what is held and on its way = the order to send.
 
-Sizing leaves room for what the order will cost: quantity = weight x equity / (price x (1 + fee + slippage + 1 %)),
-rounded down to the lot. Positions are kept per strategy; working orders, and intents that the gate has yet to decide
-on, count as if they had filled, so that a target repeated before its order has filled asks for nothing more.
+Sizing leaves room for what the order will cost: quantity = weight x equity / (price x (1 + leverage x (fee + slippage)
++ 1 %)), rounded down to the lot; a weight may go up to the leverage. Positions are kept per strategy; working orders,
+and intents that the gate has yet to decide on, count as if they had filled, so that a target repeated before its order
+has filled asks for nothing more. Of a group the largest member counts, of an exit what its entry has filled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from decimal import Decimal
 from njord.core.account import Account
 from njord.core.component import Handler
 from njord.core.contracts import (
+    VENUE,
+    AmendEvent,
     Bar,
     FillEvent,
     Message,
@@ -61,14 +64,23 @@ class Rebalancer:
         self._account = account
         self._account_id = account_id
         self._counters = counters
-        self._price_factor = EXACT.add(EXACT.add(_ONE, SIZING_BUFFER), EXACT.multiply(cost_bps, BPS))
+        # Margin is a share of a position's worth, but its costs are paid on all of it.
+        self._price_factors = [
+            EXACT.add(
+                EXACT.add(_ONE, SIZING_BUFFER),
+                EXACT.multiply(EXACT.multiply(cost_bps, BPS), account.leverage(index)),
+            )
+            for index in range(len(instruments))
+        ]
         self._fixed_lots = (
             None if fixed_qty is None else [_signed_lots(each, fixed_qty) for each in instruments]
         )
         self._mark_ticks = [0] * len(instruments) if last_ticks is None else last_ticks
         self._follows_prices = last_ticks is None
         self._held: dict[_Owner, Decimal] = {}
-        self._undecided: dict[str, tuple[_Owner, int]] = {}  # By intent id: whose, and its signed lots.
+        self._undecided: dict[
+            str, tuple[_Owner, int, str]
+        ] = {}  # By intent id: whose, its signed lots, its group.
         self.working = WorkingOrders()
 
     def handlers(self) -> dict[type[Message], Handler]:
@@ -78,6 +90,7 @@ class Rebalancer:
             OrderIntent: self._on_intent,
             RiskDecision: self._on_decision,
             OrderEvent: self._on_order,
+            AmendEvent: self.working.amend,
             OrderUpdate: self.working.update,
             FillEvent: self._on_fill,
             PositionSnapshot: self._account.adopt,
@@ -93,8 +106,10 @@ class Rebalancer:
         self._mark_ticks[trade.instrument] = trade.price_ticks
 
     def _on_intent(self, intent: OrderIntent) -> None:
-        owner = (intent.strategy_id, intent.instrument)
-        self._undecided[intent.intent_id] = (owner, intent.side.sign * intent.qty_lots)
+        if not intent.after_intent_id:  # An exit has nothing to close yet.
+            owner = (intent.strategy_id, intent.instrument)
+            lots = intent.side.sign * intent.qty_lots
+            self._undecided[intent.intent_id] = (owner, lots, intent.group_id)
 
     def _on_decision(self, decision: RiskDecision) -> None:
         if not decision.allowed:
@@ -105,6 +120,9 @@ class Rebalancer:
         self.working.approve(order)
 
     def _on_fill(self, fill: FillEvent) -> None:
+        if fill.strategy_id == VENUE:
+            self._close_all(fill.instrument)
+            return
         self.working.fill(fill)
         owner = (fill.strategy_id, fill.instrument)
         instrument = self._instruments[fill.instrument]
@@ -112,6 +130,12 @@ class Rebalancer:
         if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
             change = EXACT.subtract(change, fill.fee)  # A fee in kind leaves less than was bought.
         self._held[owner] = EXACT.add(self._held.get(owner, ZERO), change)
+
+    # A liquidation closes the account's position, and so what every strategy holds of it.
+    def _close_all(self, instrument: int) -> None:
+        for owner in self._held:
+            if owner[1] == instrument:
+                self._held[owner] = ZERO
 
     def _on_target(self, target: Target) -> Sequence[Message] | None:
         instrument = self._instruments[target.instrument]
@@ -139,15 +163,22 @@ class Rebalancer:
             reason=target.reason,
             features=target.features,
         )
-        self._undecided[intent.intent_id] = (owner, missing)
+        self._undecided[intent.intent_id] = (owner, missing, "")
         return [intent]
 
     # Signed lots that open orders and undecided intents would add.
     def _on_its_way(self, owner: _Owner) -> int:
         if not self._undecided and not self.working:
             return 0
-        undecided = sum(lots for whose, lots in self._undecided.values() if whose == owner)
-        return self.working.signed_lots(owner[1], owner[0]) + undecided
+        undecided, largest = 0, dict[str, int]()
+        for whose, lots, group_id in self._undecided.values():
+            if whose != owner:
+                continue
+            if group_id:
+                largest[group_id] = max(largest.get(group_id, 0), lots, key=abs)
+            else:
+                undecided += lots
+        return self.working.signed_lots(owner[1], owner[0]) + undecided + sum(largest.values())
 
     # A strategy's exit can be the account's entry: another may hold the other side, or be selling the same already.
     def _reduces_account(self, index: int, missing: int) -> bool:
@@ -163,7 +194,7 @@ class Rebalancer:
         if (target.weight is None) == (target.qty is None):
             return RefusalReason.INTENT_MALFORMED
         if target.qty is not None:
-            return _signed_lots(instrument, target.qty)
+            return self._admitted(instrument, target.qty, target.ts_ns)
         try:
             weight = exact(target.weight if target.weight is not None else 0)
         except ValueError:
@@ -179,8 +210,18 @@ class Rebalancer:
             return RefusalReason.PRICE_UNKNOWN
         if equity <= 0:
             return RefusalReason.CASH_INSUFFICIENT  # A share of nothing; of debt it would be the other side.
-        price = EXACT.multiply(instrument.price(ticks), self._price_factor)
-        return _signed_lots(instrument, ratio(EXACT.multiply(weight, equity), price))
+        price = EXACT.multiply(instrument.price(ticks), self._price_factors[target.instrument])
+        return self._admitted(instrument, ratio(EXACT.multiply(weight, equity), price), target.ts_ns)
+
+    # A wanted quantity in signed lots, toward zero to the step that the venue admits at the time.
+    def _admitted(self, instrument: Instrument, qty: Decimal, ts_ns: int) -> int | RefusalReason:
+        lots = _signed_lots(instrument, qty)
+        if not instrument.filter_changes or isinstance(lots, RefusalReason) or not lots:
+            return lots
+        whole = (
+            abs(lots) // instrument.filters_at(ts_ns).lot_multiple * instrument.filters_at(ts_ns).lot_multiple
+        )
+        return (whole if lots > 0 else -whole) or RefusalReason.TARGET_BELOW_LOT
 
     def _refused(self, target: Target, reason: RefusalReason) -> ProposalRefused:
         wish = f"weight {target.weight}" if target.qty is None else f"qty {target.qty}"

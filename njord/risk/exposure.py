@@ -1,22 +1,25 @@
 """Exposure: what the gate knows when it decides. Positions plus working orders, prices, the day, recent decisions.
 
 The gate reserves an order here at the moment it approves it, so that two intents in one breath can not both use the
-last of a limit. An order whose outcome is unknown is still a working order and still counts. All limits are measured
-at the prices known when an intent is decided: what the market does until the fill is not in them.
+last of a limit. An order whose outcome is unknown is still a working order and still counts. Of a group, of which
+only one can fill, the largest member counts; an exit counts when its entry has filled. All limits are measured at the
+prices known when an intent is decided: what the market does until the fill is not in them.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
-from njord.core.account import Account
+from njord.core.account import ONE, Account, margin
 from njord.core.contracts import Bar, FillEvent, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
-from njord.core.instrument import INT64_MAX, Instrument
-from njord.core.orders import WorkingOrders
-from njord.core.types import ACTIVE, BUY, LIMIT, SELL, Side, TradingState
-from njord.core.units import BPS, EXACT, NS_PER_DAY, NS_PER_MINUTE, ZERO
+from njord.core.filters import INT64_MAX
+from njord.core.instrument import Instrument
+from njord.core.orders import WorkingOrder, WorkingOrders
+from njord.core.types import ACTIVE, BUY, MARKET, SELL, Side, TradingState
+from njord.core.units import BPS, EXACT, NS_PER_DAY, ZERO
 from njord.risk.decided import DecidedIds
 from njord.risk.losses import LossWatch
+from njord.risk.pace import ApprovalPace
 
 _UNASKED = Decimal("NaN")  # Told apart from any answer by identity.
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
@@ -36,7 +39,10 @@ class Exposure:
         self.instruments = instruments
         self.account = account
         self.cost_bps = cost_bps
-        self.cost_factor = _add(Decimal(1), _multiply(cost_bps, BPS))
+        self.cost_rate = _multiply(cost_bps, BPS)
+        self.cost_factor = _add(Decimal(1), self.cost_rate)
+        self.leverage = [account.leverage(index) for index in range(n)]
+        self.max_leverage = max(self.leverage, default=ONE)
         self.working = WorkingOrders()
         self.mark_ticks = [0] * n
         self.mark_ts_ns = [0] * n
@@ -45,13 +51,14 @@ class Exposure:
         self.kill_switch_from_ns = 0
         self.kill_switch_until_ns = 0  # When the first of those readings becomes too old.
         self.decided = DecidedIds()
+        self.pace = ApprovalPace()
         self.follows_losses = True  # A gate none of whose rules asks for it turns it off.
         self.last_loss_ns: dict[int, int] = {}
         self._readings: dict[str, KillSwitchState] = {}
-        self._approved_ns: deque[tuple[int, str]] = deque()
-        self._approved_by: dict[str, int] = {}
         self._losses = LossWatch(n)
         self._day_end_ns = 0
+        self.n_replaced = 0  # 1 while an amendment is asked about.
+        self._is_plain = n == 1 and self.leverage[0] == 1
         self._weighed: OrderIntent | None = None
         self._growth: Decimal | None = None
         self._qty: Decimal | None = None
@@ -104,9 +111,7 @@ class Exposure:
     def reserve(self, order: OrderEvent) -> None:
         """Count an order from the moment of its approval."""
         self.working.approve(order)
-        self._forget_approvals(order.ts_ns)
-        self._approved_ns.append((order.ts_ns, order.strategy_id))
-        self._approved_by[order.strategy_id] = self._approved_by.get(order.strategy_id, 0) + 1
+        self.pace.count(order.ts_ns, order.strategy_id)
 
     def advance(self, ts_ns: int) -> None:
         """Begin the UTC day of `ts_ns`, if it is a new one, with the equity at the last prices before it.
@@ -127,17 +132,25 @@ class Exposure:
         self._growth = self._qty = None
         self._worst = self._equity = _UNASKED
 
+    @contextmanager
+    def without(self, order: WorkingOrder) -> Iterator[None]:
+        """While inside, `order` takes no room: an amendment is asked about as a new order in its place."""
+        qty_lots, left = order.qty_lots, order.remaining_lots
+        order.qty_lots, order.remaining_lots, self.n_replaced = qty_lots - left, 0, 1
+        try:
+            yield
+        finally:
+            order.qty_lots, order.remaining_lots, self.n_replaced = qty_lots, left, 0
+
     # --- prices and quantities ---
 
     def reference_ticks(self, intent: OrderIntent) -> int:
-        """Return the price that limits are checked at: the market's, or the order's own limit if that is higher.
+        """Return the price that limits are checked at: the highest of the market's and the order's own prices.
 
         0 while no price is known.
         """
         mark = self.mark_ticks[intent.instrument]
-        if mark and intent.type is LIMIT:
-            return max(mark, intent.limit_price_ticks)
-        return mark
+        return _dearest_ticks(intent, mark) if mark and intent.type is not MARKET else mark
 
     def worth(self, instrument: int, qty: Decimal, ticks: int) -> Decimal:
         """Return what `qty` (in base, >= 0) is worth at `ticks`, in quote.
@@ -178,33 +191,48 @@ class Exposure:
         return self._worst
 
     def _worst_qty_with(self, intent: OrderIntent) -> Decimal | None:
-        held = self.held_qty(intent.instrument)
+        index, is_buy = intent.instrument, intent.side is BUY
+        held = self.held_qty(index)
         if not self.working:
             qty = self.intent_qty(intent)
-            after = (_add if intent.side is BUY else _subtract)(held, qty).copy_abs()
+            after = (_add if is_buy else _subtract)(held, qty).copy_abs()
             return after if after > held.copy_abs() else None
-        buys, sells = self._open_qty(intent.instrument)
+        buys, sells = self._open_qty(index)
         long, short = _add(held, buys).copy_abs(), _subtract(held, sells).copy_abs()
-        if intent.side is BUY:
+        if intent.group_id or intent.after_intent_id:
+            own = self._linked_qty(intent)
+            reached = (_add(held, own) if is_buy else _subtract(held, own)).copy_abs()
+        elif is_buy:
             reached = _add(_add(held, buys), self.intent_qty(intent)).copy_abs()
         else:
             reached = _subtract(_subtract(held, sells), self.intent_qty(intent)).copy_abs()
         return reached if reached > max(held.copy_abs(), long, short) else None
 
+    # What the intent's side could fill with it, if it is linked to others: its group counts by the largest member, an
+    # exit by what its entry has filled.
+    def _linked_qty(self, intent: OrderIntent) -> Decimal:
+        index, side, working = intent.instrument, intent.side, self.working
+        counted = working.side_lots(index, side)
+        own = self.fillable_lots(intent)
+        if intent.group_id:
+            outside = working.side_lots(index, side, but_group=intent.group_id)
+            return self.instruments[index].qty(outside + max(counted - outside, own))
+        return self.instruments[index].qty(counted + own)
+
     # Remaining quantities of all buys and of all sells.
     def _open_qty(self, index: int) -> tuple[Decimal, Decimal]:
-        buys = sells = 0
-        for order in self.working:
-            if order.instrument != index:
-                continue
-            if order.side is BUY:
-                buys += order.remaining_lots
-            else:
-                sells += order.remaining_lots
+        if not self.working:
+            return ZERO, ZERO
+        buys, sells = self.working.open_lots(index)
         if not buys and not sells:
             return ZERO, ZERO
         instrument = self.instruments[index]
         return instrument.qty(buys), instrument.qty(sells)
+
+    def fillable_lots(self, intent: OrderIntent) -> int:
+        """Return the lots of the intent that could fill now: of an exit, what its entry has filled."""
+        entry = self.working.of_intent(intent.after_intent_id) if intent.after_intent_id else None
+        return intent.qty_lots if entry is None else min(intent.qty_lots, entry.filled_lots)
 
     def intent_qty(self, intent: OrderIntent) -> Decimal:
         """Return the intent's quantity in base."""
@@ -227,15 +255,33 @@ class Exposure:
 
     def _growth_qty(self, intent: OrderIntent) -> Decimal:
         held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
+        if intent.after_intent_id:
+            entry = self.working.of_intent(intent.after_intent_id)
+            if entry is not None:
+                return max(ZERO, _subtract(qty, self._opened_qty(entry)))
         if not held or (held > 0) is (intent.side is BUY):
             return qty
-        closable = _subtract(held.copy_abs(), self.working_qty(intent.instrument, intent.side))
-        return max(ZERO, _subtract(qty, max(ZERO, closable)))
+        if intent.group_id:
+            lots = self.working.side_lots(intent.instrument, intent.side, but_group=intent.group_id)
+            ahead = self.instruments[intent.instrument].qty(lots)
+        else:
+            ahead = self.working_qty(intent.instrument, intent.side)
+        return max(ZERO, _subtract(qty, max(ZERO, _subtract(held.copy_abs(), ahead))))
+
+    # What an entry opens when all of it fills: not the part that closes what is held on the other side.
+    def _opened_qty(self, entry: WorkingOrder) -> Decimal:
+        instrument = self.instruments[entry.instrument]
+        filled = instrument.qty(entry.side.sign * entry.filled_lots)
+        before = _subtract(self.held_qty(entry.instrument), filled)
+        qty = instrument.qty(entry.qty_lots)
+        if not before or (before > 0) is (entry.side is BUY):
+            return qty
+        return max(ZERO, _subtract(qty, before.copy_abs()))
 
     def reduces(self, intent: OrderIntent) -> bool:
         """Say whether the order can only shrink the position, even if all open reducing orders fill first.
 
-        The kill switch asks this of intents that nobody has looked at yet: what is malformed reduces nothing.
+        The kill switch asks this of intents that nobody has looked at yet: what is no number reduces nothing.
         """
         index, lots = intent.instrument, intent.qty_lots
         if type(index) is not int or type(lots) is not int or type(intent.side) is not Side:
@@ -264,12 +310,12 @@ class Exposure:
     def needed_with(self, intent: OrderIntent) -> Decimal | None:
         """Return the equity that must stand behind everything if this intent and all open orders filled, in quote.
 
-        Positions count at 1x, orders with fee and slippage. Of the intent's instrument only its own side counts:
-        orders of the other side were decided when they came, and both sides filling leaves less. None while a price
-        is missing.
+        Positions count by their margin (worth / leverage), orders with fee and slippage. Of the intent's instrument
+        only its own side counts: orders of the other side were decided when they came, and both sides filling leaves
+        less. None while a price is missing.
         """
         index = intent.instrument
-        if not self.working and len(self.instruments) == 1 and not self.held_qty(index):
+        if self._is_plain and not self.working and not self.held_qty(index):
             notional = self.notional_of(intent)  # Nothing held, nothing open: the order alone.
             return None if notional is None else _multiply(notional, self.cost_factor)
         total = self._needed(index, intent.side, intent)
@@ -281,47 +327,61 @@ class Exposure:
         return total
 
     # A position, plus what one side's orders would add to it. What they close needs nothing any more; a purchase above
-    # the market pays that premium on the closed part too, a sale above it closes with the cheapest orders.
+    # the market pays that premium at once, on the closed part too, a sale above it closes with the cheapest orders.
     def _needed(self, index: int, side: Side, intent: OrderIntent | None = None) -> Decimal | None:
         instrument, mark, held = self.instruments[index], self.mark_ticks[index], self.held_qty(index)
-        orders = [
-            (order.remaining_lots, max(mark, order.limit_price_ticks))
-            for order in self.working
-            if order.instrument == index and order.side is side and order.remaining_lots
-        ]
-        if intent is not None:
-            orders.append((intent.qty_lots, max(mark, intent.limit_price_ticks)))
+        orders = self._fills(index, side, mark, intent)
         if not mark:
             return None if held or orders else ZERO
+        leverage = self.leverage[index]
         stands = _multiply(held.copy_abs(), instrument.price(mark))
         if not orders:
-            return stands
+            return margin(stands, leverage)
+        lots = sum(lots for lots, _ in orders)
         traded = instrument.notional(sum(lots * ticks for lots, ticks in orders), 1)
+        worth = (
+            instrument.notional(mark, lots) if side is BUY else traded
+        )  # Of what was traded, once it is held.
+        costs = _multiply(traded, self.cost_rate)
         if not held or (held > 0) is (side is BUY):
-            return _add(stands, _multiply(traded, self.cost_factor))
-        if instrument.qty(sum(lots for lots, _ in orders)) <= held.copy_abs():
-            return stands
-        closed_at = mark if side is BUY else min(ticks for _, ticks in orders)
-        closed = _multiply(held.copy_abs(), instrument.price(closed_at))
-        return _subtract(_multiply(traded, self.cost_factor), closed)
+            left = _add(stands, worth)
+        elif instrument.qty(lots) <= held.copy_abs():
+            return margin(stands, leverage)
+        else:
+            closed_at = mark if side is BUY else min(ticks for _, ticks in orders)
+            left = _subtract(worth, _multiply(held.copy_abs(), instrument.price(closed_at)))
+        return _add(_add(margin(left, leverage), _subtract(traded, worth)), costs)
 
-    # --- pace ---
+    # (lots, ticks) that one side could fill, the intent's own included; a group is its most lots at its highest price.
+    def _fills(self, index: int, side: Side, mark: int, intent: OrderIntent | None) -> list[tuple[int, int]]:
+        fills: list[tuple[int, int]] = []
+        groups: dict[str, tuple[int, int]] = {}
+        for order in self.working:
+            if order.instrument != index or order.side is not side:
+                continue
+            _join(fills, groups, order.group_id, order.fillable_lots, _dearest_ticks(order, mark))
+        if intent is not None:
+            lots, ticks = self.fillable_lots(intent), _dearest_ticks(intent, mark)
+            _join(fills, groups, intent.group_id, lots, ticks)
+        return [*fills, *groups.values()]
 
-    def orders_in_last_minute(self, now_ns: int, strategy_id: str | None = None) -> int:
-        """Return how many orders were approved within the last 60 s, for all or for one strategy."""
-        self._forget_approvals(now_ns)
-        if strategy_id is None:
-            return len(self._approved_ns)
-        return self._approved_by.get(strategy_id, 0)
 
-    # An approval exactly 60 s ago is forgotten: no window [t, t + 60 s) ever holds more than the limit.
-    def _forget_approvals(self, now_ns: int) -> None:
-        horizon, approved, approved_by = now_ns - NS_PER_MINUTE, self._approved_ns, self._approved_by
-        while approved and approved[0][0] <= horizon:
-            _, owner = approved.popleft()
-            approved_by[owner] -= 1
-            if not approved_by[owner]:
-                del approved_by[owner]
+# The highest price that an order may trade at, as far as it can be known: a trailing buy's trigger only falls.
+def _dearest_ticks(order: OrderIntent | WorkingOrder, mark: int) -> int:
+    ticks = max(mark, order.limit_price_ticks, order.trigger_price_ticks)
+    return max(ticks, mark + order.trail_ticks) if order.trail_ticks and order.side is BUY else ticks
+
+
+def _join(
+    fills: list[tuple[int, int]], groups: dict[str, tuple[int, int]], group_id: str, lots: int, ticks: int
+) -> None:
+    if not lots:
+        return
+    if group_id:
+        most_lots, highest = groups.get(group_id, (0, 0))
+        groups[group_id] = max(most_lots, lots), max(highest, ticks)
+    else:
+        fills.append((lots, ticks))
 
 
 def _strictness(reading: KillSwitchState) -> int:

@@ -1,14 +1,18 @@
-"""The gate: the component that decides on every intent. The only maker of RiskDecision, OrderEvent and CancelEvent.
+"""The gate: the component that decides on every intent. The only maker of RiskDecision, and of OrderEvent and its kin.
 
 Rules are asked in order and the first refusal ends it. Every intent gets a decision, and only an approved one an
-order. There is no switch to turn this off: backtest, paper and live construct the same gate.
+order. There is no switch to turn this off: backtest, paper and live construct the same gate. A cancel passes, and so
+does an amendment that only takes lots away; any other amendment is asked of every rule as a new order in its place.
 """
 
 from collections.abc import Sequence
 
 from njord.core.component import Handler
 from njord.core.contracts import (
+    AmendEvent,
+    AmendIntent,
     Bar,
+    BookEvent,
     CancelEvent,
     CancelIntent,
     ConfigChanged,
@@ -22,13 +26,15 @@ from njord.core.contracts import (
     RiskDecision,
     TradeEvent,
 )
+from njord.core.filters import INT64_MAX
 from njord.core.ids import client_order_id
+from njord.core.orders import WorkingOrder
 from njord.core.types import RefusalReason
 from njord.core.units import NS_PER_S
 from njord.risk.exposure import Exposure
 from njord.risk.rules import RiskRule
 from njord.risk.rules.base import Refusal, refuse
-from njord.risk.rules.well_formed import is_text
+from njord.risk.rules.well_formed import is_text, malformed
 
 APPROVAL_TTL_NS = 10 * NS_PER_S
 UNKNOWN_INSTRUMENT = -1
@@ -61,8 +67,10 @@ class RiskGate:
             ConfigChanged: self._on_config,
             Bar: self.exposure.observe_bar,
             TradeEvent: self._on_trade,
+            BookEvent: self._on_book,
             OrderIntent: self._on_intent,
             CancelIntent: self._on_cancel,
+            AmendIntent: self._on_amend,
             OrderUpdate: self.exposure.working.update,
             FillEvent: self.exposure.observe_fill,
             PositionSnapshot: self.exposure.observe_position,
@@ -73,6 +81,12 @@ class RiskGate:
 
     def _on_trade(self, trade: TradeEvent) -> None:
         self.exposure.observe_price(trade.instrument, trade.price_ticks, trade.ts_ns)
+
+    # Before the first trade a snapshot's middle is the only price there is; from then on trades are.
+    def _on_book(self, book: BookEvent) -> None:
+        if book.is_snapshot and book.bids and book.asks and not self.exposure.mark_ticks[book.instrument]:
+            bid, ask = max(level[0] for level in book.bids), min(level[0] for level in book.asks)
+            self.exposure.observe_price(book.instrument, (bid + ask) // 2, book.ts_ns)
 
     def _on_intent(self, intent: OrderIntent) -> Sequence[Message]:
         self._decision_seq += 1
@@ -85,6 +99,9 @@ class RiskGate:
         if refusal is not None:
             return [self._decision(intent, rule, refusal)]
         # Every rule has let it pass, the one on form first: nothing in it needs a second look.
+        after = intent.after_intent_id
+        if after:
+            after = client_order_id(self._account_id, self._run_id, after)
         decision = RiskDecision(
             ts_ns=intent.ts_ns,
             instrument=intent.instrument,
@@ -116,6 +133,12 @@ class RiskGate:
             decision_seq=self._decision_seq,
             limits_version=self._limits_version,
             expires_ns=intent.ts_ns + APPROVAL_TTL_NS,
+            post_only=intent.post_only,
+            trigger_price_ticks=intent.trigger_price_ticks,
+            trail_ticks=intent.trail_ticks,
+            expire_ns=intent.expire_ns,
+            group_id=intent.group_id,
+            after_client_order_id=after,
         )
         self.exposure.reserve(order)
         return [decision, order]
@@ -134,7 +157,7 @@ class RiskGate:
 
     # A refused intent may hold anything; its decision must be one that can be written and read again.
     def _decision(
-        self, intent: OrderIntent | CancelIntent, rule: str, refusal: Refusal | None
+        self, intent: OrderIntent | CancelIntent | AmendIntent, rule: str, refusal: Refusal | None
     ) -> RiskDecision:
         order = intent if isinstance(intent, OrderIntent) else None
         return RiskDecision(
@@ -157,11 +180,9 @@ class RiskGate:
     def _on_cancel(self, intent: CancelIntent) -> Sequence[Message]:
         self._decision_seq += 1
         self._remember(intent.intent_id)
-        wanted = intent.client_order_id
-        order = self.exposure.working.get(wanted) if is_text(wanted) else None
-        if order is None or order.strategy_id != intent.strategy_id:
-            unknown = refuse(RefusalReason.ORDER_NOT_FOUND, client_order_id=_text(wanted))
-            return [self._decision(intent, "cancel", unknown)]
+        order = self._own_order(intent)
+        if order is None:
+            return [self._decision(intent, "cancel", _not_found(intent))]
         return [
             self._decision(intent, "", None),
             CancelEvent(
@@ -175,9 +196,117 @@ class RiskGate:
             ),
         ]
 
+    # A strategy may speak of its own orders only.
+    def _own_order(self, intent: CancelIntent | AmendIntent) -> WorkingOrder | None:
+        wanted = intent.client_order_id
+        order = self.exposure.working.get(wanted) if is_text(wanted) else None
+        return order if order is not None and order.strategy_id == intent.strategy_id else None
+
+    def _on_amend(self, intent: AmendIntent) -> Sequence[Message]:
+        self._decision_seq += 1
+        order = self._own_order(intent)
+        rule, refusal = "amend", _amend_refusal(intent, order)
+        if order is not None and refusal is None and not _only_shrinks(intent, order):
+            rule, refusal = self._refusal_of_amended(intent, order)
+        self._remember(intent.intent_id)
+        if order is None or refusal is not None:
+            return [self._decision(intent, rule, refusal)]
+        event = AmendEvent(
+            ts_ns=intent.ts_ns,
+            instrument=order.instrument,
+            account_id=intent.account_id,
+            strategy_id=intent.strategy_id,
+            intent_id=intent.intent_id,
+            client_order_id=intent.client_order_id,
+            qty_lots=intent.qty_lots,
+            limit_price_ticks=intent.limit_price_ticks,
+            trigger_price_ticks=intent.trigger_price_ticks,
+            decision_seq=self._decision_seq,
+        )
+        self.exposure.working.amend(event)
+        return [self._decision(intent, "", None), event]
+
+    # The order as it would be is asked of every rule, as if it came now; the order as it is takes no room meanwhile.
+    def _refusal_of_amended(self, intent: AmendIntent, order: WorkingOrder) -> tuple[str, Refusal | None]:
+        exposure = self.exposure
+        entry = exposure.working.get(order.after_client_order_id) if order.entry_lots >= 0 else None
+        if order.after_client_order_id and entry is None and intent.qty_lots > order.qty_lots:
+            more = refuse(RefusalReason.ENTRY_NOT_WORKING, client_order_id=order.client_order_id)
+            return "amend", more
+        amended = OrderIntent(
+            ts_ns=intent.ts_ns,
+            instrument=order.instrument,
+            account_id=intent.account_id,
+            strategy_id=intent.strategy_id,
+            intent_id=intent.intent_id,
+            side=order.side,
+            type=order.type,
+            tif=order.tif,
+            qty_lots=(intent.qty_lots or order.qty_lots) - order.filled_lots,
+            limit_price_ticks=intent.limit_price_ticks or order.limit_price_ticks,
+            reduce_only=order.reduce_only,
+            post_only=order.post_only,
+            trigger_price_ticks=intent.trigger_price_ticks or order.trigger_price_ticks,
+            trail_ticks=order.trail_ticks,
+            expire_ns=order.expire_ns,
+            group_id=order.group_id,
+            after_intent_id=entry.intent_id if entry is not None else "",
+        )
+        exposure.advance(intent.ts_ns)
+        with exposure.without(order):
+            exposure.weigh(amended)
+            answer = self._first_refusal(amended)
+            exposure.weigh(None)
+        if answer[1] is None:
+            exposure.pace.count(intent.ts_ns, intent.strategy_id)
+        return answer
+
     def _is_index(self, value: object) -> bool:
         return type(value) is int and 0 <= value < len(self.exposure.instruments)
 
 
 def _text(value: object) -> str:
     return str(value) if is_text(value) else f"({type(value).__name__})"
+
+
+def _not_found(intent: CancelIntent | AmendIntent) -> Refusal:
+    return refuse(RefusalReason.ORDER_NOT_FOUND, client_order_id=_text(intent.client_order_id))
+
+
+# Whether the amendment is one at all, before any rule is asked what it would do.
+def _amend_refusal(intent: AmendIntent, order: WorkingOrder | None) -> Refusal | None:
+    if type(intent.ts_ns) is not int:
+        return malformed("ts_ns", intent.ts_ns)
+    for name, text in (("account_id", intent.account_id), ("intent_id", intent.intent_id)):
+        if not is_text(text):
+            return malformed(name, text)
+    for name in ("qty_lots", "limit_price_ticks", "trigger_price_ticks"):
+        number = getattr(intent, name)
+        if type(number) is not int or not 0 <= number <= INT64_MAX:
+            return malformed(name, number)
+    if order is None:
+        return _not_found(intent)
+    if intent.qty_lots and intent.qty_lots <= order.filled_lots:
+        return refuse(RefusalReason.AMEND_INVALID, qty_lots=intent.qty_lots, filled_lots=order.filled_lots)
+    for name, wanted, has_price in (
+        ("limit_price_ticks", intent.limit_price_ticks, order.type.has_limit),
+        ("trigger_price_ticks", intent.trigger_price_ticks, order.type.has_trigger),
+    ):
+        if wanted and not has_price:
+            return refuse(RefusalReason.AMEND_INVALID, type=order.type, **{name: wanted})
+    changes = (
+        intent.qty_lots not in (0, order.qty_lots)
+        or intent.limit_price_ticks not in (0, order.limit_price_ticks)
+        or intent.trigger_price_ticks not in (0, order.trigger_price_ticks)
+    )
+    # While another amendment is under way even the same numbers again may be a change.
+    if not changes and not order.pending:
+        return refuse(RefusalReason.AMEND_INVALID, client_order_id=order.client_order_id, changes="nothing")
+    return None
+
+
+# Lots taken away and no price touched. While another amendment is under way nobody knows from how many.
+def _only_shrinks(intent: AmendIntent, order: WorkingOrder) -> bool:
+    if order.pending or intent.limit_price_ticks or intent.trigger_price_ticks:
+        return False
+    return intent.qty_lots <= order.qty_lots

@@ -9,9 +9,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from njord.core.accounts import AccountTerms
 from njord.core.codec import decode, encode
 from njord.core.contracts import (
     INBOUND,
+    AmendIntent,
     Bar,
     CancelIntent,
     FillEvent,
@@ -29,6 +31,7 @@ from njord.core.contracts import (
 from njord.core.orders import TERMINAL
 from njord.core.types import InstrumentKind, OrderType, Side, TimeInForce
 from njord.strategies.base import Proposals, Strategy, StrategyParams
+from njord.strategies.bracket import bracket
 from njord.strategies.context import BarView, Context
 from tests.property.strategies import INTERVAL_NS, BarHost, bar_series, instrument
 
@@ -37,6 +40,11 @@ TRADED = (
     instrument("ETH/USDT:USDT", InstrumentKind.LINEAR, tick_size=Decimal("0.25"), lot_size=Decimal("0.1")),
 )
 CAPITAL = Decimal(300)
+ACCOUNTS = (
+    AccountTerms(),
+    AccountTerms(kind="margin", leverage=Decimal(3)),
+    AccountTerms(kind="perpetual", leverage=Decimal(20)),
+)
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -55,11 +63,19 @@ ACTS = st.lists(
             [
                 "weight",
                 "weight",
+                "heavy",
                 "qty",
                 "market",
                 "limit",
                 "limit",
                 "cancel",
+                "bracket",
+                "bracket",
+                "stop",
+                "trail",
+                "either",
+                "amend",
+                "amend",
                 "timer",
                 "zero",
                 "stranger",
@@ -86,19 +102,80 @@ class Random(Strategy):
         return self._warm_up
 
     def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
-        return [_proposal(ctx, act) for act in next(self._script, [])]
+        return [each for act in next(self._script, []) for each in _proposals(ctx, act)]
 
     def on_fill(self, ctx: Context, fill: FillEvent) -> Proposals:
-        return [_proposal(ctx, act) for act in next(self._script, [])]
+        return [each for act in next(self._script, []) for each in _proposals(ctx, act)]
 
     def on_timer(self, ctx: Context, timer: TimerFired) -> Proposals:
-        return [_proposal(ctx, act) for act in next(self._script, [])]
+        return [each for act in next(self._script, []) for each in _proposals(ctx, act)]
+
+
+def _proposals(ctx: Context, act: Act) -> list[Any]:
+    now = int((ctx.price or 1) / float(ctx.instrument.tick_size))
+    lots = 5 + abs(act.number)
+    match act.what:
+        case "bracket":
+            entry = OrderIntent(side=act.side, qty_lots=lots)
+            if act.flag:
+                entry = OrderIntent(side=act.side, type=OrderType.LIMIT, qty_lots=lots, limit_price_ticks=now)
+            sign = act.side.sign
+            far = 2 + abs(act.number)
+            return list(bracket(entry, take_profit_ticks=now + sign * far, stop_ticks=now - sign * far))
+        case "either":
+            return [
+                OrderIntent(
+                    side=act.side,
+                    type=OrderType.LIMIT,
+                    qty_lots=lots,
+                    limit_price_ticks=ticks,
+                    group_id="one",
+                )
+                for ticks in (now - 3, now + act.number)
+            ]
+        case "stop":
+            return [
+                OrderIntent(
+                    side=act.side,
+                    type=OrderType.STOP if act.flag else OrderType.TAKE_PROFIT,
+                    qty_lots=lots,
+                    trigger_price_ticks=now + act.number,
+                )
+            ]
+        case "trail":
+            expire_ns = ctx.ts_ns + 3 * INTERVAL_NS if act.flag else 0
+            tif = TimeInForce.GTD if act.flag else TimeInForce.GTC
+            return [
+                OrderIntent(
+                    side=act.side,
+                    type=OrderType.TRAILING_STOP,
+                    tif=tif,
+                    qty_lots=lots,
+                    trail_ticks=lots,
+                    expire_ns=expire_ns,
+                )
+            ]
+        case "amend" if ctx.open_orders:
+            order = ctx.open_orders[act.number % len(ctx.open_orders)]
+            limit = max(1, order.limit_price_ticks + act.number) if order.limit_price_ticks else 0
+            return [
+                AmendIntent(
+                    client_order_id=order.client_order_id,
+                    qty_lots=max(0, order.qty_lots + act.number),
+                    limit_price_ticks=limit if act.flag else 0,
+                )
+            ]
+        case "amend":
+            return [AmendIntent(client_order_id="NJ-STRANGER", qty_lots=3)]
+    return [_proposal(ctx, act)]
 
 
 def _proposal(ctx: Context, act: Act) -> Any:
     match act.what:
         case "weight":
             return Target(weight=act.number / 10)
+        case "heavy":
+            return Target(weight=2.0 * act.number)
         case "qty":
             return Target(qty=Decimal(act.number) / 10)
         case "market" | "zero":
@@ -139,6 +216,9 @@ def check_step(host: BarHost, message: Message) -> None:
     for mirror in (system.gate.exposure.account, system.strategies.world.account, system.rebalancer._account):
         assert mirror.balances() == account.balances()
         assert mirror.equity(marks) == account.equity(marks)
+    for index in range(len(TRADED)):
+        shares = [qty for owner, qty in system.rebalancer._held.items() if owner[1] == index]
+        assert sum(shares, Decimal(0)) == account.position(index).qty
     if isinstance(message, Bar):
         assert account.cash == host.venue.cash
         for index in range(len(TRADED)):
@@ -152,6 +232,7 @@ class Case(msgspec.Struct):
     warm_up: int
     fixed_qty: Decimal | None
     bars: list[Bar]
+    account: AccountTerms
 
     def host(self) -> BarHost:
         """Build it, with nothing run yet."""
@@ -159,7 +240,14 @@ class Case(msgspec.Struct):
             name: [(index, Random(script, self.warm_up)) for index, script in by_index.items()]
             for name, by_index in self.scripts.items()
         }
-        return BarHost(hosted, TRADED, capital=CAPITAL, fixed_qty=self.fixed_qty, after_step=check_step)
+        return BarHost(
+            hosted,
+            TRADED,
+            capital=CAPITAL,
+            fixed_qty=self.fixed_qty,
+            account=self.account,
+            after_step=check_step,
+        )
 
     def run(self) -> BarHost:
         """Build and run it to its end."""
@@ -174,6 +262,7 @@ CASES = st.builds(
     warm_up=st.integers(0, 2),
     fixed_qty=st.sampled_from([None, None, Decimal("0.5")]),
     bars=bar_series(n_instruments=2),
+    account=st.sampled_from(ACCOUNTS),
 )
 HOSTS = CASES.map(Case.run)
 
@@ -192,13 +281,15 @@ def every_intent_ends_in_exactly_one_terminal_message(host: BarHost) -> None:
         elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
             ends[message.intent_id] += 1
     intents = [message.intent_id for message in host.of(OrderIntent)]
-    cancels = [message.intent_id for message in host.of(CancelIntent)]
+    cancels = [message.intent_id for kind in (CancelIntent, AmendIntent) for message in host.of(kind)]
     assert len(set(intents + cancels)) == len(intents + cancels)
     assert decisions == Counter(intents + cancels)
     assert {name: n for name, n in ends.items() if name not in cancels} == dict.fromkeys(intents, 1)
 
 
 def our_cash_and_positions_are_the_sum_of_the_journaled_fills(host: BarHost) -> None:
+    if host.system.ledger.account.cash != host.venue.cash:
+        raise AssertionError("the venue has another cash")
     cash, held = Fraction(CAPITAL), [Fraction(0)] * len(TRADED)
     for fill in host.of(FillEvent):
         traded = TRADED[fill.instrument]
@@ -206,6 +297,10 @@ def our_cash_and_positions_are_the_sum_of_the_journaled_fills(host: BarHost) -> 
         cash -= signed * Fraction(traded.tick_size) * fill.price_ticks + Fraction(fill.fee)
         held[fill.instrument] += signed
     account = host.system.ledger.account
+    if (
+        host.account.kind == "perpetual"
+    ):  # A contract settles its profit: what it is worth is not in cash yet.
+        cash += Fraction(account.position(1).cost)
     assert Fraction(account.cash) == cash
     assert [Fraction(account.position(index).qty) for index in range(len(TRADED))] == held
 
@@ -231,7 +326,9 @@ def a_suspended_strategy_neither_proposes_nor_keeps_an_order_working(host: BarHo
         strategy_id = getattr(message, "strategy_id", "")
         if isinstance(message, StrategySuspended):
             suspended[strategy_id] = message.ts_ns
-        elif isinstance(message, Target | OrderIntent | OrderEvent | TimerSet | ProposalRefused):
+        elif isinstance(
+            message, Target | OrderIntent | AmendIntent | OrderEvent | TimerSet | ProposalRefused
+        ):
             assert strategy_id not in suspended
         elif isinstance(message, FillEvent):  # What the venue filled in the same bar had happened already.
             assert message.ts_ns <= suspended.get(strategy_id, message.ts_ns)

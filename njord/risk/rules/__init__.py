@@ -12,6 +12,7 @@ from njord.risk.rules.max_gross import MaxGross
 from njord.risk.rules.max_order_notional import MaxOrderNotional
 from njord.risk.rules.max_position import MaxPosition
 from njord.risk.rules.open_orders import OpenOrders
+from njord.risk.rules.order_links import OrderLinks
 from njord.risk.rules.order_rate import OrderRate
 from njord.risk.rules.price_collar import PriceCollar
 from njord.risk.rules.reduce_only import ReduceOnly
@@ -27,6 +28,7 @@ RULES: tuple[type[RiskRule], ...] = (
     InstrumentFilters,
     MarketPrice,
     PriceCollar,
+    OrderLinks,
     ReduceOnly,
     OpenOrders,
     OrderRate,
@@ -46,6 +48,7 @@ MANDATORY: frozenset[str] = frozenset(
         DuplicateIntent.name,
         InstrumentFilters.name,
         MarketPrice.name,
+        OrderLinks.name,
         ReduceOnly.name,
         Affordable.name,
     }

@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import SELL, RefusalReason
-from njord.core.units import BPS, EXACT
+from njord.core.units import BPS, EXACT, ZERO
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class Affordable(RiskRule):
-    """Refuse a purchase beyond the free cash, on spot a sale beyond the holding, on a contract what equity can not back.
+    """Refuse a purchase beyond the free cash, on spot a sale beyond the holding, else what margin can not back.
 
     What open orders would cost is not free; what they would sell is not held. Fee and slippage are part of the cost.
     An order that flips a position needs backing for what lies beyond flat only.
@@ -40,15 +40,13 @@ class Affordable(RiskRule):
                 held=exposure.held_qty(index),
                 in_open_orders=exposure.working_qty(index, SELL),
             )
-        notional, equity, needed = (
-            exposure.notional_of(intent),
-            exposure.equity(),
-            exposure.needed_with(intent),
-        )
-        if notional is None or equity is None or needed is None:
+        equity, needed = exposure.equity(), exposure.needed_with(intent)
+        if equity is None or needed is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        buffer = EXACT.multiply(notional, EXACT.multiply(self.params.buffer_bps, BPS))
-        needed = EXACT.add(needed, buffer)
+        if self.params.buffer_bps:
+            rate = EXACT.multiply(self.params.buffer_bps, BPS)
+            needed = EXACT.add(needed, EXACT.multiply(exposure.notional_of(intent) or ZERO, rate))
         if needed > equity:
+            notional = exposure.notional_of(intent) or ZERO
             return refuse(RefusalReason.CASH_INSUFFICIENT, notional=notional, needed=needed, equity=equity)
         return None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.core.units import EXACT, ZERO, plain
@@ -50,7 +51,7 @@ class RiskRule(ABC):
 
 
 class CapParams(RuleParams, frozen=True):
-    """A cap in money, a cap as a fraction of equity, or both; 0 = that one is off. The lower one counts."""
+    """A cap in money, a cap as a fraction of equity x leverage, or both; 0 = that one is off. The lower one counts."""
 
     cap_notional: Decimal = ZERO
     cap_equity_fraction: Decimal = ZERO
@@ -66,9 +67,14 @@ class CapParams(RuleParams, frozen=True):
         """Whether neither cap is set."""
         return not self.cap_notional and not self.cap_equity_fraction
 
-    def cap(self, exposure: Exposure) -> Decimal | None:
+    def cap(self, exposure: Exposure, leverage: Decimal = ONE) -> Decimal | None:
         """Return the cap in the report asset that counts now; None if it can not be known."""
-        return self.lower(exposure.equity() if self.cap_equity_fraction else None)
+        if not self.cap_equity_fraction:
+            return self.cap_notional
+        equity = exposure.equity()
+        if leverage is not ONE and equity is not None:
+            equity = EXACT.multiply(equity, leverage)
+        return self.lower(equity)
 
     def lower(self, equity: Decimal | None) -> Decimal | None:
         """Return the lower of the caps that are set; equity below zero counts as zero, unknown equity as no answer."""

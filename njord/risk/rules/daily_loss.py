@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import ClassVar
 
+from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
@@ -17,8 +18,8 @@ class DailyLoss(RiskRule):
     class Params(CapParams, frozen=True):
         """Caps in the report asset and as a fraction of the equity that the UTC day began with."""
 
-        def cap(self, exposure: Exposure) -> Decimal | None:
-            """Return the cap in the report asset: fixed for the day; None if it can not be known."""
+        def cap(self, exposure: Exposure, leverage: Decimal = ONE) -> Decimal | None:
+            """Return the cap in the report asset: fixed for the day, whatever the leverage; None if it can not be known."""
             return self.lower(exposure.day_start_equity)
 
     @property

@@ -1,38 +1,55 @@
-"""The venue's own minima and maxima, checked before the venue has to."""
+"""The venue's own minima and maxima of the time, checked before the venue has to."""
 
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import LIMIT, RefusalReason
+from njord.core.instrument import Instrument
+from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, refuse
 
 
 class InstrumentFilters(RiskRule):
-    """Refuse what the instrument's smallest and largest quantity or smallest notional do not admit."""
+    """Refuse what the instrument's smallest and largest quantity, smallest notional or steps of the time do not admit."""
 
     name: ClassVar[str] = "instrument_filters"
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
-        """Return a refusal if a filter is broken; ticks and lots are whole by type."""
-        instrument = exposure.instruments[intent.instrument]
-        if intent.qty_lots < instrument.min_qty_lots:
-            return refuse(
-                RefusalReason.QTY_BELOW_MIN, qty=instrument.qty(intent.qty_lots), min_qty=instrument.min_qty
-            )
-        if intent.qty_lots > instrument.max_qty_lots:
-            return refuse(
-                RefusalReason.QTY_ABOVE_MAX, qty=instrument.qty(intent.qty_lots), max_qty=instrument.max_qty
-            )
-        if not instrument.min_notional:
+        """Return a refusal if a filter that is in force is broken; ticks and lots are whole by type."""
+        instrument, lots = exposure.instruments[intent.instrument], intent.qty_lots
+        filters = instrument.filters_at(intent.ts_ns) if instrument.filter_changes else instrument
+        if lots < filters.min_qty_lots:
+            least = instrument.qty(filters.min_qty_lots)
+            return refuse(RefusalReason.QTY_BELOW_MIN, qty=instrument.qty(lots), min_qty=least)
+        if lots > filters.max_qty_lots:
+            most = instrument.qty(filters.max_qty_lots)
+            return refuse(RefusalReason.QTY_ABOVE_MAX, qty=instrument.qty(lots), max_qty=most)
+        if instrument.filter_changes:
+            refusal = _off_step(intent, instrument)
+            if refusal is not None:
+                return refusal
+        if not filters.min_notional:
             return None
-        own = intent.limit_price_ticks if intent.type is LIMIT else 0
+        own = intent.limit_price_ticks or intent.trigger_price_ticks
         ticks = own or exposure.mark_ticks[intent.instrument]
         if not ticks:
             return refuse(RefusalReason.PRICE_UNKNOWN, symbol=instrument.symbol)
-        notional = instrument.notional(ticks, intent.qty_lots)
-        if notional < instrument.min_notional:
+        notional = instrument.notional(ticks, lots)
+        if notional < filters.min_notional:
             return refuse(
-                RefusalReason.NOTIONAL_BELOW_MIN, notional=notional, min_notional=instrument.min_notional
+                RefusalReason.NOTIONAL_BELOW_MIN, notional=notional, min_notional=filters.min_notional
             )
         return None
+
+
+def _off_step(intent: OrderIntent, instrument: Instrument) -> Refusal | None:
+    filters = instrument.filters_at(intent.ts_ns)
+    for name, steps, multiple in (
+        ("qty_lots", intent.qty_lots, filters.lot_multiple),
+        ("limit_price_ticks", intent.limit_price_ticks, filters.tick_multiple),
+        ("trigger_price_ticks", intent.trigger_price_ticks, filters.tick_multiple),
+    ):
+        if steps % multiple:
+            evidence: dict[str, int] = {name: steps, "multiple_of": multiple}
+            return refuse(RefusalReason.INTENT_MALFORMED, **evidence)
+    return None

@@ -30,7 +30,12 @@ class KillSwitch(RiskRule):
         if reading.state is ACTIVE:
             return None
         if reading.state is TradingState.REDUCE_ONLY:
-            if exposure.reduces(intent):
+            # Nobody has looked at the form of the intent yet.
+            if (
+                type(intent.group_id) is str
+                and type(intent.after_intent_id) is str
+                and exposure.reduces(intent)
+            ):
                 return None
             return refuse(RefusalReason.KILL_SWITCH_REDUCE_ONLY, source=reading.source)
         return refuse(RefusalReason.KILL_SWITCH_HALTED, source=reading.source)

@@ -15,7 +15,7 @@ class MaxGross(RiskRule):
     name: ClassVar[str] = "max_gross"
 
     class Params(CapParams, frozen=True):
-        """Caps in the report asset and as a fraction of equity."""
+        """Caps in the report asset and as a fraction of equity x the highest leverage of any instrument."""
 
     @property
     def is_off(self) -> bool:
@@ -30,7 +30,7 @@ class MaxGross(RiskRule):
         after = exposure.worst_qty_with(intent)
         if after is None:
             return None  # Before anything that may be unknown: what can not grow must never be locked in.
-        cap = self.params.cap(exposure)
+        cap = self.params.cap(exposure, exposure.max_leverage)
         if cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
         total = ZERO

@@ -9,7 +9,7 @@ from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
 
 
 class MaxOrderNotional(RiskRule):
-    """Refuse an order whose worth, at the market or at its own limit if that is higher, exceeds the cap.
+    """Refuse an order whose worth, at the highest of the market's and its own prices, exceeds the cap.
 
     What closes a position is not counted: a cap must never lock anyone into a position. Of an order that flips one,
     the part beyond flat counts.
@@ -18,7 +18,7 @@ class MaxOrderNotional(RiskRule):
     name: ClassVar[str] = "max_order_notional"
 
     class Params(CapParams, frozen=True):
-        """Caps in the report asset and as a fraction of equity."""
+        """Caps in the report asset and as a fraction of equity x leverage."""
 
     @property
     def is_off(self) -> bool:
@@ -30,7 +30,8 @@ class MaxOrderNotional(RiskRule):
         qty = exposure.growth_qty(intent)
         if self.params.is_off or not qty:
             return None
-        ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
+        ticks = exposure.reference_ticks(intent)
+        cap = self.params.cap(exposure, exposure.leverage[intent.instrument])
         if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
         notional = exposure.worth(intent.instrument, qty, ticks)

@@ -14,7 +14,7 @@ class MaxPosition(RiskRule):
     name: ClassVar[str] = "max_position"
 
     class Params(CapParams, frozen=True):
-        """Caps in the report asset and as a fraction of equity."""
+        """Caps in the report asset and as a fraction of equity x leverage."""
 
     @property
     def is_off(self) -> bool:
@@ -29,7 +29,7 @@ class MaxPosition(RiskRule):
         after = exposure.worst_qty_with(intent)
         if after is None:
             return None  # Before anything that may be unknown: what can not grow must never be locked in.
-        ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure)
+        ticks, cap = exposure.reference_ticks(intent), self.params.cap(exposure, exposure.leverage[index])
         if not ticks or cap is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
         worth = exposure.worth(index, after, ticks)

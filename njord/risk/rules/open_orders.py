@@ -24,7 +24,7 @@ class OpenOrders(RiskRule):
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the cap is reached."""
-        n_open = len(exposure.working)
+        n_open = len(exposure.working) - exposure.n_replaced
         if n_open >= self.params.cap:
             return refuse(RefusalReason.OPEN_ORDERS_EXCEED_CAP, open_orders=n_open, cap=self.params.cap)
         return None

@@ -31,12 +31,12 @@ class OrderRate(RiskRule):
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if a window is full."""
         params = self.params
-        recent = exposure.orders_in_last_minute(intent.ts_ns)
+        recent = exposure.pace.in_last_minute(intent.ts_ns)
         if recent >= params.per_minute:
             return refuse(RefusalReason.ORDER_RATE_EXCEEDED, orders=recent, per_minute=params.per_minute)
         own_cap = params.per_strategy_per_minute
         if own_cap and recent >= own_cap:  # One strategy's approvals are never more than all.
-            own = exposure.orders_in_last_minute(intent.ts_ns, intent.strategy_id)
+            own = exposure.pace.in_last_minute(intent.ts_ns, intent.strategy_id)
             if own >= own_cap:
                 return refuse(RefusalReason.STRATEGY_RATE_EXCEEDED, orders=own, per_minute=own_cap)
         return None

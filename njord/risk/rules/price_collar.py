@@ -1,17 +1,20 @@
-"""A limit price far from the market is a mistake until shown otherwise."""
+"""A price of the order's own far from the market is a mistake until shown otherwise."""
 
 from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import LIMIT, RefusalReason
+from njord.core.types import MARKET, RefusalReason
 from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
 
 class PriceCollar(RiskRule):
-    """Refuse a limit price further from the reference than a fraction of it, on either side."""
+    """Refuse a limit or trigger price further from the reference than a fraction of it, on either side.
+
+    A trailing stop may not trail by more either.
+    """
 
     name: ClassVar[str] = "price_collar"
 
@@ -25,19 +28,24 @@ class PriceCollar(RiskRule):
                 raise ValueError(f"max_distance_fraction must be > 0, was {self.max_distance_fraction}")
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
-        """Return a refusal if the limit is outside the collar, or no reference is known."""
-        if intent.type is not LIMIT:
+        """Return a refusal if a price is outside the collar, or no reference is known."""
+        if intent.type is MARKET:
             return None
         mark = exposure.mark_ticks[intent.instrument]
         if not mark:
             return refuse(RefusalReason.PRICE_UNKNOWN)
-        distance = Decimal(abs(intent.limit_price_ticks - mark))
-        if distance > EXACT.multiply(self.params.max_distance_fraction, Decimal(mark)):
-            instrument = exposure.instruments[intent.instrument]
-            return refuse(
-                RefusalReason.PRICE_OUTSIDE_COLLAR,
-                limit_price=instrument.price(intent.limit_price_ticks),
-                reference=instrument.price(mark),
-                max_distance_fraction=self.params.max_distance_fraction,
-            )
+        furthest = EXACT.multiply(self.params.max_distance_fraction, Decimal(mark))
+        for name, ticks in (
+            ("limit_price", intent.limit_price_ticks),
+            ("trigger_price", intent.trigger_price_ticks),
+            ("trailed_price", intent.trail_ticks and mark + intent.trail_ticks),
+        ):
+            if ticks and abs(ticks - mark) > furthest:
+                instrument = exposure.instruments[intent.instrument]
+                evidence = {
+                    name: instrument.price(ticks),
+                    "reference": instrument.price(mark),
+                    "max_distance_fraction": self.params.max_distance_fraction,
+                }
+                return refuse(RefusalReason.PRICE_OUTSIDE_COLLAR, **evidence)
         return None

@@ -4,16 +4,20 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.instrument import INT64_MAX
-from njord.core.types import LIMIT, OrderType, RefusalReason, Side, TimeInForce
+from njord.core.filters import INT64_MAX
+from njord.core.types import MARKET, OrderType, RefusalReason, Side, TimeInForce
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, refuse
 
 _SHOWN_CHARS = 40
+_LINKS = ("parent_id", "execution_id", "slice_id", "group_id", "after_intent_id")
+_NO_LINKS = ("",) * len(_LINKS)
+_GTD, _TRAILING_STOP = TimeInForce.GTD, OrderType.TRAILING_STOP
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 class WellFormed(RiskRule):
-    """Refuse what can not be an order: an untyped number, zero, negative, beyond 64 bits, a limit without price.
+    """Refuse what can not be an order: an untyped number, zero, beyond 64 bits, a price that its type lacks, an expiry past.
 
     Nothing is guessed and nothing converted: the text "buy" is no side, and 5.0 no number of lots.
     """
@@ -25,39 +29,70 @@ class WellFormed(RiskRule):
         # A strategy may have handed in anything; types are checked here, not assumed.
         index, lots, ticks = intent.instrument, intent.qty_lots, intent.limit_price_ticks
         if type(index) is not int or not 0 <= index < len(exposure.instruments):
-            return _malformed("instrument", index)
+            return malformed("instrument", index)
         if type(lots) is not int or not 0 < lots <= INT64_MAX:
-            return _malformed("qty_lots", lots)
+            return malformed("qty_lots", lots)
         if type(ticks) is not int or not 0 <= ticks <= INT64_MAX:
-            return _malformed("limit_price_ticks", ticks)
+            return malformed("limit_price_ticks", ticks)
         if type(intent.side) is not Side:
-            return _malformed("side", intent.side)
+            return malformed("side", intent.side)
         if type(intent.type) is not OrderType:
-            return _malformed("type", intent.type)
+            return malformed("type", intent.type)
         if type(intent.tif) is not TimeInForce:
-            return _malformed("tif", intent.tif)
+            return malformed("tif", intent.tif)
         if not _is_flag(intent.reduce_only):
-            return _malformed("reduce_only", intent.reduce_only)
-        if (intent.type is LIMIT) is not (ticks > 0):
-            return refuse(RefusalReason.INTENT_MALFORMED, type=intent.type, limit_price_ticks=ticks)
+            return malformed("reduce_only", intent.reduce_only)
+        if not _is_flag(intent.post_only):
+            return malformed("post_only", intent.post_only)
+        trigger, trail, expire_ns = intent.trigger_price_ticks, intent.trail_ticks, intent.expire_ns
+        if type(trigger) is not int or not 0 <= trigger <= INT64_MAX:
+            return malformed("trigger_price_ticks", trigger)
+        if type(trail) is not int or not 0 <= trail <= INT64_MAX:
+            return malformed("trail_ticks", trail)
+        if type(expire_ns) is not int or not 0 <= expire_ns <= INT64_MAX:
+            return malformed("expire_ns", expire_ns)
         if type(intent.ts_ns) is not int:
-            return _malformed("ts_ns", intent.ts_ns)
+            return malformed("ts_ns", intent.ts_ns)
+        is_plain = intent.type is MARKET and intent.tif is not _GTD
+        if not is_plain or ticks or trigger or trail or expire_ns or intent.post_only:
+            refusal = _check_terms(intent)
+            if refusal is not None:
+                return refusal
         return _check_ids(intent)
+
+
+# Each number must be there where the order's words need it, and nowhere else.
+def _check_terms(intent: OrderIntent) -> Refusal | None:
+    kind, trigger = intent.type, intent.trigger_price_ticks
+    for name, ticks, is_needed in (
+        ("limit_price_ticks", intent.limit_price_ticks, kind.has_limit),
+        ("trigger_price_ticks", trigger, kind.has_trigger or (kind is _TRAILING_STOP and trigger > 0)),
+        ("trail_ticks", intent.trail_ticks, kind is _TRAILING_STOP),
+    ):
+        if is_needed is not (ticks > 0):
+            return refuse(RefusalReason.INTENT_MALFORMED, type=kind, **{name: ticks})
+    if intent.post_only and (not kind.has_limit or intent.tif in _AT_ONCE):
+        return refuse(RefusalReason.INTENT_MALFORMED, post_only="true", type=kind, tif=intent.tif)
+    if (intent.tif is _GTD) is not (intent.expire_ns > 0):
+        return refuse(RefusalReason.INTENT_MALFORMED, tif=intent.tif, expire_ns=intent.expire_ns)
+    if intent.expire_ns and intent.expire_ns <= intent.ts_ns:
+        return refuse(RefusalReason.EXPIRY_PAST, expire_ns=intent.expire_ns, ts_ns=intent.ts_ns)
+    return None
 
 
 def _check_ids(intent: OrderIntent) -> Refusal | None:
     if not intent.intent_id or not is_text(intent.intent_id):
-        return _malformed("intent_id", intent.intent_id)
+        return malformed("intent_id", intent.intent_id)
     if not intent.strategy_id or not is_text(intent.strategy_id):
-        return _malformed("strategy_id", intent.strategy_id)
-    for name, value in (
-        ("account_id", intent.account_id),
-        ("parent_id", intent.parent_id),
-        ("execution_id", intent.execution_id),
-        ("slice_id", intent.slice_id),
-    ):
-        if type(value) is not str or (value and not is_text(value)):
-            return _malformed(name, value)
+        return malformed("strategy_id", intent.strategy_id)
+    if not is_text(intent.account_id):
+        return malformed("account_id", intent.account_id)
+    links = (intent.parent_id, intent.execution_id, intent.slice_id, intent.group_id, intent.after_intent_id)
+    if links == _NO_LINKS:
+        return None
+    for name, value in zip(_LINKS, links, strict=True):
+        if not is_text(value):
+            return malformed(name, value)
     return None
 
 
@@ -72,7 +107,8 @@ def is_text(value: object) -> bool:
     return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def _malformed(name: str, value: object) -> Refusal:
+def malformed(name: str, value: object) -> Refusal:
+    """Return the refusal of a value that is not what its name promises."""
     return refuse(RefusalReason.INTENT_MALFORMED, **{name: _shown(value)})
 
 

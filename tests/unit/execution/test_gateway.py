@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from njord.core.contracts import (
+    VENUE,
     BalanceSnapshot,
+    BrokerAmendReq,
     BrokerCancelReq,
     BrokerFill,
+    BrokerFunding,
+    BrokerLiquidation,
     BrokerOrderAck,
     BrokerOrderReq,
     BrokerOrderUpdate,
+    BrokerPending,
     BrokerReject,
     BrokerReply,
     BrokerUnknown,
     CancelEvent,
     FillEvent,
+    FundingEvent,
     OrderEvent,
     OrderUpdate,
 )
@@ -24,7 +31,7 @@ from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from njord.execution.gateway import Gateway
-from tests.property.strategies import START_NS, instrument, order_event
+from tests.property.strategies import START_NS, amend_event, instrument, order_event
 
 
 class ScriptedBroker:
@@ -34,6 +41,7 @@ class ScriptedBroker:
         self.replies = list(replies)
         self.placed: list[BrokerOrderReq] = []
         self.canceled: list[BrokerCancelReq] = []
+        self.amended: list[BrokerAmendReq] = []
 
     def place(self, req: BrokerOrderReq) -> BrokerReply:
         self.placed.append(req)
@@ -41,6 +49,10 @@ class ScriptedBroker:
 
     def cancel(self, req: BrokerCancelReq) -> BrokerReply:
         self.canceled.append(req)
+        return self.replies.pop(0)
+
+    def amend(self, req: BrokerAmendReq) -> BrokerReply:
+        self.amended.append(req)
         return self.replies.pop(0)
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
@@ -86,7 +98,7 @@ LINEAGE = (
 
 def gateway(*replies: BrokerReply) -> tuple[Gateway, ScriptedBroker]:
     broker = ScriptedBroker(*replies)
-    return Gateway(broker, (instrument(),)), broker
+    return Gateway(broker, (instrument(),), "main"), broker
 
 
 def sent(which: Gateway, order: OrderEvent = ORDER, now_ns: int = START_NS) -> OrderUpdate:
@@ -224,3 +236,69 @@ def test_an_order_is_forgotten_with_its_end_and_not_before() -> None:
 def test_a_stranger_is_not_booked() -> None:
     with pytest.raises(InvariantError, match="never sent"):
         gateway()[0].translate(broker_fill("stranger"), START_NS)
+
+
+def test_an_order_on_its_way_has_no_first_word_and_its_report_comes_later() -> None:
+    which, _ = gateway(BrokerPending(client_order_id="c1"))
+    assert which.send(ORDER, START_NS) is None
+    update = which.translate(report(OrderStatus.ACCEPTED), START_NS + 9)
+    assert isinstance(update, OrderUpdate) and update.status is OrderStatus.ACCEPTED
+
+
+def test_an_amendment_goes_out_as_approved_and_comes_back_with_what_holds() -> None:
+    which, broker = gateway(ACK, ACK)
+    sent(which)
+    assert which.send(amend_event(qty_lots=7, limit_price_ticks=98), START_NS) is None
+    assert broker.amended == [
+        BrokerAmendReq(
+            symbol="BTC/USDT",
+            client_order_id="c1",
+            qty_lots=7,
+            limit_price_ticks=98,
+            trigger_price_ticks=0,
+            ts_ns=START_NS,
+        )
+    ]
+    for reason, holds in ((OrderReason.AMENDED, 10), (OrderReason.TRIGGERED, 0)):
+        answer = msgspec.structs.replace(report(OrderStatus.PARTIALLY_FILLED), reason=reason)
+        update = which.translate(answer, START_NS)
+        assert isinstance(update, OrderUpdate) and update.qty_lots == holds
+
+
+def test_an_amendment_of_an_order_that_has_ended_is_not_sent() -> None:
+    which, broker = gateway(ACK)
+    sent(which)
+    which.translate(report(OrderStatus.FILLED), START_NS)
+    assert which.send(amend_event(qty_lots=7), START_NS) is None
+    assert not broker.amended
+
+
+def test_a_liquidation_is_the_venues_own_trade() -> None:
+    liquidation = BrokerLiquidation(
+        instrument=0,
+        side=Side.SELL,
+        price_ticks=90,
+        qty_lots=4,
+        fee=Decimal("0.2"),
+        fee_asset="USDT",
+        venue_trade_id="9",
+        ts_venue_ns=6,
+    )
+    fill = gateway()[0].translate(liquidation, START_NS)
+    assert isinstance(fill, FillEvent)
+    assert (fill.strategy_id, fill.account_id, fill.intent_id) == (VENUE, "main", "")
+    assert (fill.side, fill.price_ticks, fill.qty_lots, fill.fee) == (Side.SELL, 90, 4, Decimal("0.2"))
+
+
+def test_funding_is_the_accounts_and_no_orders() -> None:
+    paid = BrokerFunding(
+        instrument=0,
+        rate=Decimal("0.0001"),
+        mark_ticks=90,
+        amount=Decimal("-0.5"),
+        asset="USDT",
+        ts_venue_ns=6,
+    )
+    event = gateway()[0].translate(paid, START_NS)
+    assert isinstance(event, FundingEvent)
+    assert (event.account_id, event.amount, event.mark_ticks) == ("main", Decimal("-0.5"), 90)

@@ -2,11 +2,19 @@
 
 from typing import Any
 
-from njord.core.contracts import CancelIntent, FillEvent, Message, OrderEvent, OrderUpdate, StrategySuspended
+from njord.core.contracts import (
+    AmendEvent,
+    CancelIntent,
+    FillEvent,
+    Message,
+    OrderEvent,
+    OrderUpdate,
+    StrategySuspended,
+)
 from njord.core.orders import WorkingOrders
 from njord.core.types import OrderStatus
 from njord.execution.oms import OrderManager
-from tests.property.strategies import START_NS, fill_event, order_event, order_update
+from tests.property.strategies import START_NS, amend_event, fill_event, order_event, order_update
 
 
 def tell(manager: OrderManager, message: Message) -> Any:
@@ -15,10 +23,11 @@ def tell(manager: OrderManager, message: Message) -> Any:
 
 def test_it_follows_orders_as_the_one_reducer_does() -> None:
     manager, expected = OrderManager("main"), WorkingOrders()
-    story: list[OrderEvent | FillEvent | OrderUpdate] = [
+    story: list[OrderEvent | AmendEvent | FillEvent | OrderUpdate] = [
         order_event("a"),
         order_event("b"),
         order_update(OrderStatus.ACCEPTED, "a"),
+        amend_event("a", qty_lots=20),
         fill_event("a", qty_lots=3),
         order_update(OrderStatus.CANCELED, "b"),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from njord.core.account import SpotAccount
+from njord.core.accounts import AccountTerms, make_account
 from njord.core.contracts import (
     Bar,
     FillEvent,
@@ -46,6 +46,7 @@ PERP = Instrument(
     lot_size=Decimal(1),
     kind=InstrumentKind.LINEAR,
 )
+SPOT_ACCOUNT = AccountTerms()
 
 
 class Bench:
@@ -60,13 +61,14 @@ class Bench:
         cost_bps: str = "0",
         is_on: bool = True,
         now_ns: int = NOON,
+        terms: AccountTerms = SPOT_ACCOUNT,
     ) -> None:
         instruments = (spot, PERP)
         self.now_ns = now_ns
-        self.ledger = SpotAccount(instruments, "USD", Decimal(capital))
-        self.exposure = Exposure(
-            instruments, SpotAccount(instruments, "USD", Decimal(capital)), Decimal(cost_bps)
+        self.ledger, mirror = (
+            make_account(terms, instruments, "USD", Decimal(capital)) for _ in ("ledger", "gate")
         )
+        self.exposure = Exposure(instruments, mirror, Decimal(cost_bps))
         self.gate = RiskGate(build_rules("bench", rules or {}), self.exposure, "main", "run")
         self.n_intents = 0
         self.n_trades = 0

@@ -179,11 +179,11 @@ def test_the_rate_counts_half_open_minutes_for_all_and_for_each() -> None:
         bench.order(strategy_id=owner)
         bench.now_ns += S
     now_ns = MIDNIGHT + MINUTE
-    assert exposure.orders_in_last_minute(now_ns - 1) == 3
-    assert exposure.orders_in_last_minute(now_ns) == 2
-    assert exposure.orders_in_last_minute(now_ns, "a") == 1
-    assert exposure.orders_in_last_minute(now_ns + S, "a") == 0
-    assert exposure.orders_in_last_minute(now_ns + S, "b") == 1
+    assert exposure.pace.in_last_minute(now_ns - 1) == 3
+    assert exposure.pace.in_last_minute(now_ns) == 2
+    assert exposure.pace.in_last_minute(now_ns, "a") == 1
+    assert exposure.pace.in_last_minute(now_ns + S, "a") == 0
+    assert exposure.pace.in_last_minute(now_ns + S, "b") == 1
 
 
 def test_approvals_are_forgotten_though_no_rule_ever_asks_for_the_rate() -> None:
@@ -193,8 +193,8 @@ def test_approvals_are_forgotten_though_no_rule_ever_asks_for_the_rate() -> None
         bench.bar(20)
         order = bench.order()
         bench.end(order)
-    assert len(bench.exposure._approved_ns) == 60
-    assert bench.exposure.orders_in_last_minute(bench.now_ns) == 60
+    assert len(bench.exposure.pace._approved_ns) == 60
+    assert bench.exposure.pace.in_last_minute(bench.now_ns) == 60
 
 
 def test_a_million_counted_ids_are_one_range() -> None:

@@ -4,9 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from njord.core.codec import decode, encode
-from njord.core.contracts import CancelEvent, CancelIntent, ConfigChanged, RiskDecision
+from njord.core.contracts import BookEvent, CancelEvent, CancelIntent, ConfigChanged, RiskDecision
 from njord.core.types import OrderStatus, OrderType, RefusalReason, Side, TimeInForce, TradingState
 from tests.unit.risk.risk_bench import Bench, S, priced
 
@@ -174,3 +175,20 @@ def test_a_late_fill_of_an_ended_order_moves_the_position_that_limits_see() -> N
     bench.fill(order, 20, lots=15)
     assert bench.ask(qty_lots=6).reason is R.POSITION_EXCEEDS_CAP
     assert bench.ask(qty_lots=5).allowed
+
+
+def test_before_the_first_trade_a_snapshot_s_middle_is_the_price_and_after_it_trades_are() -> None:
+    bench = Bench()
+    on_book = bench.gate.handlers()[BookEvent]
+    book = BookEvent(
+        ts_ns=bench.now_ns, instrument=0, bids=((18, 5), (19, 5)), asks=((23, 5), (22, 5)), is_snapshot=True,
+        first_update_id=1, last_update_id=1, ts_venue_ns=bench.now_ns,
+    )  # fmt: skip
+    on_book(replace(book, is_snapshot=False))
+    on_book(replace(book, asks=()))
+    assert bench.exposure.mark_ticks[0] == 0
+    on_book(book)
+    assert (bench.exposure.mark_ticks[0], bench.exposure.mark_ts_ns[0]) == (20, bench.now_ns)
+    bench.exposure.observe_price(0, 25, bench.now_ns)
+    on_book(book)
+    assert bench.exposure.mark_ticks[0] == 25

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from njord.core.types import RefusalReason, Side, TradingState
-from tests.unit.risk.risk_bench import MINUTE, Bench, priced, spot
+from njord.core.types import RefusalReason, Side, TimeInForce, TradingState
+from tests.unit.risk.risk_bench import MINUTE, NOON, Bench, priced, spot
 
 R = RefusalReason
 BUY, SELL = Side.BUY, Side.SELL
 
 
 # What belongs to the gate; the other reasons are given before an intent reaches it.
-ELSEWHERE = {R.WARM_UP, R.TARGET_BELOW_LOT, R.STRATEGY_SUSPENDED, R.ORDER_NOT_FOUND}
+ELSEWHERE = {R.WARM_UP, R.TARGET_BELOW_LOT, R.STRATEGY_SUSPENDED}
+# Said of cancels and amendments: tests/unit/risk/test_amend.py and test_gate.py.
+OF_WORKING_ORDERS = {R.ORDER_NOT_FOUND, R.AMEND_INVALID}
 
 
 def halted() -> Bench:
@@ -54,6 +56,12 @@ def decided() -> Bench:
     return bench
 
 
+def grouped() -> Bench:
+    bench = priced()
+    bench.order(group_id="g")
+    return bench
+
+
 REACHED: dict[RefusalReason, tuple[Callable[[], Bench], dict[str, Any]]] = {
     R.KILL_SWITCH_HALTED: (halted, {}),
     R.KILL_SWITCH_REDUCE_ONLY: (reduce_only, {}),
@@ -78,6 +86,9 @@ REACHED: dict[RefusalReason, tuple[Callable[[], Bench], dict[str, Any]]] = {
     R.CASH_INSUFFICIENT: (priced, {"qty_lots": 1_001}),
     R.NAKED_SHORT: (priced, {"side": SELL}),
     R.REDUCE_ONLY_INCREASES: (priced, {"reduce_only": True}),
+    R.ENTRY_NOT_WORKING: (priced, {"side": SELL, "after_intent_id": "a-77"}),
+    R.GROUP_INVALID: (grouped, {"side": SELL, "group_id": "g"}),
+    R.EXPIRY_PAST: (priced, {"tif": TimeInForce.GTD, "expire_ns": NOON}),
 }
 
 
@@ -88,7 +99,7 @@ def busy_with(rules: dict[str, Any]) -> Bench:
 
 
 def test_the_list_of_reachable_reasons_is_complete() -> None:
-    assert set(REACHED) == set(RefusalReason) - ELSEWHERE
+    assert set(REACHED) == set(RefusalReason) - ELSEWHERE - OF_WORKING_ORDERS
 
 
 @pytest.mark.parametrize("reason", REACHED)
