@@ -13,17 +13,18 @@
                 return Target(weight=1.0, reason="a new high")
             return None
 
-A callback returns nothing, one proposal, or a list of them: `Target`, `OrderIntent`, `CancelIntent`, `TimerSet`.
-There is one object per instrument, so attributes never mix two symbols.
+A callback returns nothing, one proposal, or a list of them: `Target`, `OrderIntent`, `CancelIntent`, `AmendIntent`,
+`TimerSet`. There is one object per instrument, so attributes never mix two symbols.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
-from njord.core.contracts import BookEvent, FillEvent, Proposal, TimerFired, TradeEvent
+from njord.core.contracts import BookEvent, FillEvent, OrderUpdate, Proposal, TimerFired, TradeEvent
 from njord.strategies.context import BarView, Context
+from njord.strategies.features import BarColumns, FloatArray
 
 Proposals = Proposal | Sequence[Proposal] | None
 
@@ -45,6 +46,7 @@ class Strategy:
 
     State: ClassVar[type[msgspec.Struct] | None] = None
 
+    warm_from: int = 0  # Proposals count from this bar on at the earliest; the warm-up check sets it.
     params: Any  # Of the subclass's own Params; subclasses annotate it.
     state: Any
 
@@ -55,6 +57,14 @@ class Strategy:
     def warm_up(self) -> int:
         """Return how many bars must be seen before proposals count; `history` reaches back as far."""
         return 0
+
+    def precompute(self, bars: BarColumns) -> Mapping[str, FloatArray] | None:
+        """Return named arrays, one float64 per bar, that `ctx.feature` then reads bar by bar.
+
+        Called once before the first bar, with all of the run's bars. The value of row i may use rows up to i only:
+        later rows are the future, and `njord poison` finds out.
+        """
+        return None
 
     def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
         """A bar has closed."""
@@ -69,7 +79,11 @@ class Strategy:
         return None
 
     def on_fill(self, ctx: Context, fill: FillEvent) -> Proposals:
-        """One of this strategy's orders was filled, in part or whole."""
+        """One of this strategy's orders was filled, in part or whole, or the venue closed the position (VENUE)."""
+        return None
+
+    def on_order(self, ctx: Context, update: OrderUpdate) -> Proposals:
+        """The venue says of one of its orders what no fill says: refused, canceled, expired, triggered, amended."""
         return None
 
     def on_timer(self, ctx: Context, timer: TimerFired) -> Proposals:

@@ -1,4 +1,4 @@
-"""The read-only world that a strategy sees: bars, positions, prices, cash, open orders, history. It has no verbs.
+"""The read-only world that a strategy sees: bars, book, positions, cash, open orders, history. It has no verbs.
 
 Floats are for signals; whatever ends in `_ticks`, `_lots` or is a Decimal is exact and fit for orders.
 """
@@ -7,13 +7,20 @@ from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from njord.core.account import Account
-from njord.core.contracts import Bar
+from njord.core.contracts import VENUE, Bar, FillEvent
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder, WorkingOrders
+from njord.core.types import BUY, InstrumentKind
+from njord.core.units import EXACT, ZERO
+from njord.strategies.features import FloatArray
+
+if TYPE_CHECKING:
+    from njord.strategies.book_view import BookView  # Its kernel is loaded where a book exists.
 
 
 class BarView(msgspec.Struct, frozen=True, gc=False):
@@ -86,13 +93,30 @@ class BarView(msgspec.Struct, frozen=True, gc=False):
 class World:
     """What all strategies of a run share; the runner keeps it up to date."""
 
-    __slots__ = ("account", "mark_ticks", "ts_ns", "working")
+    __slots__ = ("account", "books", "fees_in_kind", "held_lots", "mark_ticks", "ts_ns", "working")
 
     def __init__(self, account: Account, n_instruments: int) -> None:
         self.account = account
+        self.books: list[BookView | None] = [None] * n_instruments
+        self.held_lots: dict[tuple[str, int], int] = {}  # By strategy and instrument: bought minus sold.
+        self.fees_in_kind: dict[tuple[str, int], Decimal] = {}  # What of it went into fees.
         self.mark_ticks = [0] * n_instruments
         self.ts_ns = 0
         self.working = WorkingOrders()
+
+    def fill(self, fill: FillEvent, instrument: Instrument) -> None:
+        """Follow a fill: working orders, and what each strategy holds. The venue's own trade closes it all."""
+        self.working.fill(fill)
+        if fill.strategy_id == VENUE:
+            for owner in [owner for owner in self.held_lots if owner[1] == fill.instrument]:
+                del self.held_lots[owner]
+                self.fees_in_kind.pop(owner, None)
+            return
+        owner = (fill.strategy_id, fill.instrument)
+        lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
+        self.held_lots[owner] = self.held_lots.get(owner, 0) + lots
+        if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
+            self.fees_in_kind[owner] = EXACT.add(self.fees_in_kind.get(owner, ZERO), fill.fee)
 
 
 class Context:
@@ -104,20 +128,39 @@ class Context:
         index: The instrument that `position`, `price` and `history` speak of.
         strategy_id: Whose open orders are shown.
         warm_up: How many bars `history` may reach back.
+        warm_from: The first bar at which proposals are accepted, counted from 1; never before the warm-up ends.
     """
 
-    __slots__ = ("_bars", "_index", "_instruments", "_n_bars", "_strategy_id", "_warm_up", "_world")
+    __slots__ = (
+        "_bars",
+        "_features",
+        "_index",
+        "_instruments",
+        "_n_bars",
+        "_strategy_id",
+        "_warm_from",
+        "_warm_up",
+        "_world",
+    )
 
     def __init__(
-        self, world: World, instruments: Sequence[Instrument], index: int, strategy_id: str, warm_up: int
+        self,
+        world: World,
+        instruments: Sequence[Instrument],
+        index: int,
+        strategy_id: str,
+        warm_up: int,
+        warm_from: int = 0,
     ) -> None:
         self._world = world
         self._instruments = instruments
         self._index = index
         self._strategy_id = strategy_id
         self._bars: deque[Bar] = deque(maxlen=warm_up)
+        self._features: dict[str, FloatArray] | None = None
         self._n_bars = 0
         self._warm_up = warm_up
+        self._warm_from = max(warm_up, warm_from)
 
     @property
     def ts_ns(self) -> int:
@@ -142,16 +185,23 @@ class Context:
     @property
     def is_warm(self) -> bool:
         """Whether proposals are accepted: the declared warm-up has ended."""
-        return self._n_bars >= self._warm_up
+        return self._n_bars >= self._warm_from
 
     @property
     def qty(self) -> Decimal:
-        """Position in base, exact, negative when short."""
+        """The account's position in base, exact, negative when short; several strategies may share it."""
         return self._world.account.position(self._index).qty
 
     @property
+    def own_qty(self) -> Decimal:
+        """What this strategy's own fills have left of it in this instrument, exact, negative when short."""
+        world, owner = self._world, (self._strategy_id, self._index)
+        held = self.instrument.qty(world.held_lots.get(owner, 0))
+        return EXACT.subtract(held, world.fees_in_kind[owner]) if owner in world.fees_in_kind else held
+
+    @property
     def position(self) -> float:
-        """Position in base, for signals."""
+        """The account's position in base, for signals."""
         return float(self.qty)
 
     @property
@@ -159,6 +209,11 @@ class Context:
         """Last price, for signals; None before the first."""
         ticks = self._world.mark_ticks[self._index]
         return self.instrument.price_float(ticks) if ticks else None
+
+    @property
+    def book(self) -> "BookView | None":
+        """The order book as it is now; None where the run has none, and before the first BookEvent."""
+        return self._world.books[self._index]
 
     @property
     def cash(self) -> Decimal:
@@ -193,3 +248,21 @@ class Context:
         instrument = self.instrument
         start = max(0, len(self._bars) - n)
         return [BarView(bar, instrument) for bar in islice(self._bars, start, None)]
+
+    def feature(self, name: str) -> float:
+        """Return the current bar's value of a feature that `precompute` has named; nan where the array says so.
+
+        Raises:
+            LookupError: There is no such feature, or no bar has been seen yet.
+        """
+        values = self._features.get(name) if self._features else None
+        if values is None:
+            if self._features is None:
+                raise LookupError(
+                    f"there is no feature {name!r}: the strategy has no precompute(), or the instrument no bars"
+                )
+            known = ", ".join(sorted(self._features)) or "none"
+            raise LookupError(f"there is no feature {name!r}; precompute() returned: {known}")
+        if not self._n_bars:
+            raise LookupError(f"feature {name!r} has no value before the first bar")
+        return float(values[self._n_bars - 1])

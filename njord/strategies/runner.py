@@ -5,19 +5,18 @@ all proposals that it made in that moment and is suspended; the others go on. Th
 outermost loop that catches what it does not know.
 """
 
-import math
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
 from njord.core.account import Account
-from njord.core.codec import decode, encode
 from njord.core.component import Handler
 from njord.core.contracts import (
+    VENUE,
+    AmendEvent,
     Bar,
     BookEvent,
     CancelIntent,
@@ -37,12 +36,15 @@ from njord.core.contracts import (
 from njord.core.errors import StrategyError
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
-from njord.core.types import RefusalReason
+from njord.core.types import OrderReason, OrderStatus, RefusalReason
 from njord.strategies.base import Proposals, Strategy
 from njord.strategies.context import BarView, Context, World
+from njord.strategies.features import BarColumns, FloatArray, checked_features
+from njord.strategies.proposals import CheckedProposal, Names, check_names, checked
 
 _Awake = tuple["HostedStrategy", Context, Callable[[Bar], None]]
-_Proposal = Target | OrderIntent | CancelIntent | TimerSet
+_QUIET = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})  # Unless a reason says more.
+_NO_NAMES = Names()  # A target has none.
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+")
 
 
@@ -53,7 +55,16 @@ class HostedStrategy:
         StrategyError: Its warm-up is not a whole number of bars.
     """
 
-    __slots__ = ("context", "instrument", "is_suspended", "on_bar", "strategy", "strategy_id", "warm_up")
+    __slots__ = (
+        "context",
+        "failed_in",
+        "instrument",
+        "is_suspended",
+        "on_bar",
+        "strategy",
+        "strategy_id",
+        "warm_up",
+    )
 
     def __init__(self, strategy_id: str, strategy: Strategy, instrument: int) -> None:
         self.strategy_id = strategy_id
@@ -66,7 +77,24 @@ class HostedStrategy:
             )
         self.is_suspended = False
         self.on_bar = strategy.on_bar
+        self.failed_in = "on_bar"  # Where an error that calling `on_bar` raises comes from.
         self.context: Context
+
+    def precompute(self, bars: BarColumns) -> dict[str, FloatArray]:
+        """Return the strategy's features of all bars; none if it fails, and `on_bar` then raises what was raised.
+
+        Before the first bar there is no moment at which a suspension could be told.
+        """
+        try:
+            return checked_features(self.strategy.precompute(bars), len(bars))
+        except (Exception, SystemExit) as error:
+            failure = error
+
+            def fail(ctx: Context, bar: BarView) -> Proposals:
+                raise failure
+
+            self.on_bar, self.failed_in = fail, "precompute"
+            return {}
 
 
 class StrategyRunner:
@@ -94,9 +122,19 @@ class StrategyRunner:
         self._counters = counters
         self._hosted = list(hosted)
         self._told_of_fills = [host for host in hosted if type(host.strategy).on_fill is not Strategy.on_fill]
+        self._told_of_orders = [
+            host for host in hosted if type(host.strategy).on_order is not Strategy.on_order
+        ]
         self._by_instrument: list[list[HostedStrategy]] = [[] for _ in instruments]
         for host in hosted:
-            host.context = Context(self.world, instruments, host.instrument, host.strategy_id, host.warm_up)
+            host.context = Context(
+                self.world,
+                instruments,
+                host.instrument,
+                host.strategy_id,
+                host.warm_up,
+                host.strategy.warm_from,
+            )
             self._by_instrument[host.instrument].append(host)
         self._awake: list[list[_Awake]] = []
         self._wake()
@@ -109,10 +147,27 @@ class StrategyRunner:
             BookEvent: self._on_book,
             TimerFired: self._on_timer,
             OrderEvent: self.world.working.approve,
-            OrderUpdate: self.world.working.update,
+            AmendEvent: self.world.working.amend,
+            OrderUpdate: self._on_update if self._told_of_orders else self.world.working.update,
             FillEvent: self._on_fill,
             PositionSnapshot: self.world.account.adopt,
         }
+
+    # --- what is computed before the run ---
+
+    def wants_columns(self, instrument: int) -> bool:
+        """Say whether a strategy computes features of this instrument's bars beforehand."""
+        return any(
+            type(host.strategy).precompute is not Strategy.precompute
+            for host in self._by_instrument[instrument]
+        )
+
+    def precompute(self, instrument: int, bars: BarColumns) -> None:
+        """Let the strategies compute their features; called before the first event, with the bars of the whole run."""
+        for host in self._by_instrument[instrument]:
+            if type(host.strategy).precompute is not Strategy.precompute:
+                host.context._features = host.precompute(bars)
+        self._wake()
 
     # Who is told of bars, with what every bar needs of it. A new list: the old one may just be walked.
     def _wake(self) -> None:
@@ -137,7 +192,7 @@ class StrategyRunner:
                 if proposals is not None:
                     caused = [*(caused or ()), *self._stamp(host, bar.ts_ns, proposals)]
             except (Exception, SystemExit) as error:
-                caused = self._suspend(host, "on_bar", bar.ts_ns, error, caused or ())
+                caused = self._suspend(host, host.failed_in, bar.ts_ns, error, caused or ())
         return caused
 
     def _on_trade(self, trade: TradeEvent) -> list[Message]:
@@ -145,6 +200,14 @@ class StrategyRunner:
         return self._tell(self._by_instrument[trade.instrument], "on_trade", trade)
 
     def _on_book(self, book: BookEvent) -> list[Message]:
+        view = self.world.books[book.instrument]
+        if view is None:
+            from njord.strategies.book_view import (
+                BookView,
+            )  # Loads a compiler: only a run with a book waits for it.
+
+            view = self.world.books[book.instrument] = BookView(self._instruments[book.instrument])
+        view._apply(book)
         return self._tell(self._by_instrument[book.instrument], "on_book", book)
 
     def _on_timer(self, timer: TimerFired) -> list[Message]:
@@ -153,13 +216,27 @@ class StrategyRunner:
     # --- what came of earlier proposals ---
 
     def _on_fill(self, fill: FillEvent) -> list[Message] | None:
-        self.world.working.fill(fill)
-        told = _owners(self._told_of_fills, fill.strategy_id, fill.instrument)
+        self.world.fill(fill, self._instruments[fill.instrument])
+        if not self._told_of_fills:
+            return None
+        if fill.strategy_id == VENUE:
+            told = [host for host in self._told_of_fills if host.instrument == fill.instrument]
+        else:
+            told = _owners(self._told_of_fills, fill.strategy_id, fill.instrument)
         if not told:
             return None
         # The ledger's snapshot is still on its way, and a strategy must meet its fill with the position it made.
         self.world.account.apply_fill(fill, self.world.mark_ticks)
         return self._tell(told, "on_fill", fill)
+
+    # That an order was accepted or filled needs no second word.
+    def _on_update(self, update: OrderUpdate) -> list[Message] | None:
+        self.world.working.update(update)
+        is_quiet = update.status in _QUIET and update.reason is OrderReason.NONE
+        if is_quiet or update.status is OrderStatus.FILLED:
+            return None
+        told = _owners(self._told_of_orders, update.strategy_id, update.instrument)
+        return self._tell(told, "on_order", update) if told else None
 
     # --- calling strategies ---
 
@@ -198,12 +275,16 @@ class StrategyRunner:
     # Fills in who, what and when; refuses what comes before the warm-up's end.
     def _stamp(self, host: HostedStrategy, ts_ns: int, proposals: Proposals) -> list[Message]:
         if isinstance(proposals, Target):
-            return [self._identified(host, ts_ns, _checked(proposals, ts_ns))]
+            return [self._identified(host, ts_ns, checked(proposals, ts_ns), _NO_NAMES)]
         every = proposals if isinstance(proposals, (list, tuple)) else (proposals,)
-        checked = [_checked(proposal, ts_ns) for proposal in every]
-        return [self._identified(host, ts_ns, proposal) for proposal in checked]
+        plain = [checked(proposal, ts_ns) for proposal in every]
+        check_names(plain)
+        names = Names()
+        return [self._identified(host, ts_ns, proposal, names) for proposal in plain]
 
-    def _identified(self, host: HostedStrategy, ts_ns: int, proposal: _Proposal) -> Message:
+    def _identified(
+        self, host: HostedStrategy, ts_ns: int, proposal: CheckedProposal, names: Names
+    ) -> Message:
         if isinstance(proposal, TimerSet):
             return replace(proposal, ts_ns=ts_ns, strategy_id=host.strategy_id, instrument=host.instrument)
         if not host.context.is_warm and not isinstance(proposal, CancelIntent):
@@ -225,9 +306,18 @@ class StrategyRunner:
                 reason=proposal.reason,
                 features=proposal.features,
             )
-        who = {"ts_ns": ts_ns, "strategy_id": host.strategy_id, "instrument": host.instrument}
         intent_id = self._counters[host.strategy_id].next()
-        return replace(proposal, account_id=self._account_id, intent_id=intent_id, **who)
+        ids = {"intent_id": intent_id}
+        if isinstance(proposal, OrderIntent):
+            ids = names.ids_of(proposal, intent_id)
+        return replace(
+            proposal,
+            ts_ns=ts_ns,
+            instrument=host.instrument,
+            account_id=self._account_id,
+            strategy_id=host.strategy_id,
+            **ids,
+        )
 
 
 def _owners(hosted: Sequence[HostedStrategy], strategy_id: str, instrument: int) -> list[HostedStrategy]:
@@ -236,52 +326,6 @@ def _owners(hosted: Sequence[HostedStrategy], strategy_id: str, instrument: int)
         for host in hosted
         if host.strategy_id == strategy_id and (instrument < 0 or host.instrument == instrument)
     ]
-
-
-# A proposal as the journal will give it back: `side="buy"` becomes Side.BUY, a list a tuple, and what no message can
-# say is an error of the strategy that said it.
-def _checked(proposal: object, ts_ns: int) -> _Proposal:
-    if not isinstance(proposal, (Target, OrderIntent, CancelIntent, TimerSet)):
-        raise TypeError(
-            "a callback returns Target, OrderIntent, CancelIntent or TimerSet, or a list of them, "
-            f"was {type(proposal).__name__}"
-        )
-    if type(proposal) is Target and _is_plain(proposal):
-        return proposal
-    if isinstance(proposal, Target):
-        for name in ("weight", "qty"):
-            size = getattr(proposal, name)
-            if size is not None and not math.isfinite(size):
-                raise ValueError(f"{name} of a Target must be finite, was {size}")
-    checked = decode(encode(proposal))
-    assert isinstance(checked, (Target, OrderIntent, CancelIntent, TimerSet))
-    if isinstance(checked, TimerSet) and checked.due_ns <= ts_ns:
-        raise ValueError(f"a timer must be due after now ({ts_ns}), was due at {checked.due_ns}")
-    return checked
-
-
-# A target of exactly the declared types, as most are, needs no trip through the codec to be believed.
-def _is_plain(target: Target) -> bool:
-    weight, qty, features = target.weight, target.qty, target.features
-    return (
-        (weight is None or (type(weight) is float and math.isfinite(weight)))
-        and (qty is None or (type(qty) is Decimal and qty.is_finite()))
-        and type(target.reason) is str
-        and target.reason.isascii()
-        and type(features) is tuple
-        and all(map(_is_feature, features))
-    )
-
-
-def _is_feature(pair: object) -> bool:
-    return (
-        type(pair) is tuple
-        and len(pair) == 2
-        and type(pair[0]) is str
-        and pair[0].isascii()
-        and type(pair[1]) is float
-        and math.isfinite(pair[1])
-    )
 
 
 # One line, and without addresses: they differ from run to run, a journal does not.

@@ -63,7 +63,7 @@ class SmaCross(Strategy):
         if n + 1 < slow:
             return None
         wants_long = fast_sum * slow > slow_sum * fast
-        if wants_long is state.is_long:
+        if wants_long is state.is_long or not ctx.is_warm:
             return None
         state.is_long = wants_long
         tick = bar.instrument.price_float(1)

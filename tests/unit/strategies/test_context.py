@@ -96,7 +96,7 @@ def test_no_name_of_the_context_can_be_assigned(name: str) -> None:
 def test_the_context_has_no_verbs_and_takes_no_new_names() -> None:
     ctx: Any = context(world())
     callables = {name for name in dir(ctx) if not name.startswith("_") and callable(getattr(ctx, name))}
-    assert callables == {"history"}
+    assert callables == {"feature", "history"}
     with pytest.raises(AttributeError):
         ctx.note = 1
 
