@@ -17,7 +17,8 @@ import msgspec
 from pydantic import SecretStr, ValidationError
 
 from njord.adapters.config_errors import MASK, Entry, KeyPath, get_at, one_line, suggestion, value_text
-from njord.adapters.yaml_text import Leaf, Value, read_yaml, resolve, shown
+from njord.adapters.iso_time import iso_ns
+from njord.adapters.yaml_text import Item, Leaf, Value, read_yaml, resolve, shown
 from njord.core.config import ALIAS_LOWERS_ONLY, ALIASES, Config, check_number, check_symbol, is_secret_name
 from njord.core.errors import ConfigError
 from njord.core.instrument import Instrument
@@ -181,7 +182,7 @@ def _instrument(path: Path, label: str, environ: Mapping[str, str]) -> Instrumen
             raise ConfigError(
                 f"{key} {error}, was {shown(value_text(leaf.value))} ({where})", "correct it there"
             ) from None
-        tree[key] = leaf.value
+        tree[key] = _changes(leaf.value, f"{label}:{leaf.line}") if key == "filter_changes" else leaf.value
     try:
         instrument = msgspec.convert(tree, Instrument, strict=False)
     except msgspec.ValidationError as error:
@@ -195,6 +196,28 @@ def _instrument(path: Path, label: str, environ: Mapping[str, str]) -> Instrumen
             f"{label}: {assets} must be those of the symbol, which is {instrument.symbol}", "correct it there"
         )
     return instrument
+
+
+# People write `from: 2024-01-31`; the instrument holds nanoseconds.
+def _changes(value: Value, where: str) -> Value:
+    if not isinstance(value, list):
+        return value
+    changes: list[Item] = []
+    for item in value:
+        if isinstance(item, dict) and "from" in item:
+            try:
+                changes.append(
+                    {key: each for key, each in item.items() if key != "from"}
+                    | {"from_ns": iso_ns(str(item["from"]))}
+                )
+            except ValueError:
+                raise ConfigError(
+                    f"from must be an ISO 8601 time, was {shown(value_text(item['from']))} ({where})",
+                    "write for example from: 2024-01-31",
+                ) from None
+        else:
+            changes.append(item)
+    return changes
 
 
 # --- layers ---------------------------------------------------------------------

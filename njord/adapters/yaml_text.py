@@ -21,7 +21,8 @@ ITEMS_MAX = 10_000
 NUMBER_CHARS_MAX = 40
 
 Scalar = str | int | Decimal | bool | None
-Value = Scalar | list[Scalar] | dict[str, object]
+Item = Scalar | dict[str, Scalar]
+Value = Scalar | list[Item] | dict[str, object]
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]{1,4})?")
@@ -208,21 +209,36 @@ class _Reader:
         value: Value
         variables: tuple[str, ...] = ()
         if isinstance(event, yaml.SequenceStartEvent):
-            items = []
+            items: list[Item] = []
             while not isinstance(item := self._next(), yaml.SequenceEndEvent):
-                scalar, names = self._scalar(path, item)
-                items.append(scalar)
+                found, names = self._item(path, item)
+                items.append(found)
                 variables += names
             value = items
         else:
             value, variables = self._scalar(path, event)
         yield Leaf(path, value, _line(key), variables)
 
+    # A list holds plain values, or flat mappings of them such as the tiers of a fee.
+    def _item(self, path: tuple[str, ...], event: yaml.Event) -> tuple[Item, tuple[str, ...]]:
+        if not isinstance(event, yaml.MappingStartEvent):
+            return self._scalar(path, event)
+        found: dict[str, Scalar] = {}
+        variables: tuple[str, ...] = ()
+        while not isinstance(key := self._next(), yaml.MappingEndEvent):
+            if not isinstance(key, yaml.ScalarEvent) or key.value in found:
+                raise self._error(key, "a key must be plain text, and stand once", "write key: value")
+            found[key.value], names = self._scalar((*path, key.value), self._next())
+            variables += names
+        return found, variables
+
     def _scalar(self, path: tuple[str, ...], event: yaml.Event) -> tuple[Scalar, tuple[str, ...]]:
         key = shown(".".join(path))
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(
-                event, f"{key}: a list may hold plain values only", "write for example [BTC/USDT, ETH/USDT]"
+                event,
+                f"{key}: a list may hold plain values, or mappings of plain values",
+                "write for example [BTC/USDT, ETH/USDT]",
             )
         try:
             text, variables = substitute(event.value, self._environ)

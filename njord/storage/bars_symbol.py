@@ -163,8 +163,6 @@ def choose_instrument(
         if options.min_notional is None:
             said.append("No minimum notional is assumed (change with --min-notional).")
         instrument = _bare_instrument(symbol, options, tick, lot)
-    if instrument.kind is InstrumentKind.LINEAR:
-        said.append(f"{symbol} trades as a 1x linear contract without funding.")
     return instrument, said
 
 

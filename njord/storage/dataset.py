@@ -115,16 +115,26 @@ class BarDataset:
         return int(self._stage.read(0, row, row + 1)[0])
 
 
+def hashed_facts(schema: str, instrument: Instrument, interval_ns: int) -> bytes:
+    """Return what a dataset's hash says before its rows: of which kind they are, of what, and in which steps."""
+    facts = [
+        schema, instrument.symbol, instrument.venue, instrument.base, instrument.quote, instrument.kind.value,
+        plain(instrument.tick_size), plain(instrument.lot_size), plain(instrument.min_qty), plain(instrument.max_qty),
+        plain(instrument.min_notional), str(instrument.money_scale), str(interval_ns),
+    ]  # fmt: skip
+    facts += [
+        f"{each.from_ns} {plain(each.min_qty)} {plain(each.max_qty)} {plain(each.min_notional)} "
+        f"{each.tick_multiple} {each.lot_multiple}"
+        for each in instrument.filter_changes
+    ]
+    return ("\n".join(facts) + "\n\n").encode()
+
+
 class BarHash:
     """SHA-256 over the instrument, the interval and the canonical rows, whatever the size of the pieces."""
 
     def __init__(self, instrument: Instrument, interval_ns: int) -> None:
-        facts = (
-            HASH_SCHEMA, instrument.symbol, instrument.venue, instrument.base, instrument.quote, instrument.kind.value,
-            plain(instrument.tick_size), plain(instrument.lot_size), plain(instrument.min_qty), plain(instrument.max_qty),
-            plain(instrument.min_notional), str(instrument.money_scale), str(interval_ns),
-        )  # fmt: skip
-        self._sha256 = hashlib.sha256(("\n".join(facts) + "\n\n").encode())
+        self._sha256 = hashlib.sha256(hashed_facts(HASH_SCHEMA, instrument, interval_ns))
 
     def add(self, columns: list[IntArray]) -> None:
         """Add rows: ts_open_ns, open, high, low, close, volume_lots, each as 8 little-endian bytes."""

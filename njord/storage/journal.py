@@ -27,6 +27,7 @@ from njord.storage.journal_reader import (
     block_hash,
     block_line,
     list_segments,
+    referenced,
     scan,
     segment_line,
     segment_name,
@@ -82,7 +83,7 @@ class JournalWriter:
         writer = cls.__new__(cls)
         writer._prepare(directory, disk, segment_bytes)
         writer._seq, writer._block_first, writer._hash = state.last_seq, state.last_seq + 1, state.head
-        writer._referenced, writer._referenced_instrument = state.rows_outstanding, state.rows_instrument
+        writer._referenced, writer._referenced_instruments = state.rows_outstanding, state.rows_instruments
         if state.n_segments == 0:
             writer._open_segment()
             return writer, None
@@ -98,7 +99,7 @@ class JournalWriter:
         self._block_first = 1
         self._hash = GENESIS
         self._referenced = 0
-        self._referenced_instrument = 0
+        self._referenced_instruments: tuple[int, ...] = ()
         self._buffered = 0
         self._lines: list[bytes] = []
         self._file: DiskFile | None = None
@@ -130,7 +131,7 @@ class JournalWriter:
         if (
             self._referenced
             and isinstance(message, _ROWS)
-            and message.instrument == self._referenced_instrument
+            and message.instrument in self._referenced_instruments
         ):
             self._seq += 1
             self._referenced -= 1
@@ -140,8 +141,8 @@ class JournalWriter:
         self._seq += 1
         self._lines.append(line)
         if type(message) is Ref:
+            self._referenced_instruments = referenced(self._referenced_instruments, message.instrument)
             self._referenced += message.last_row - message.first_row + 1
-            self._referenced_instrument = message.instrument
         self._buffered += len(line)
         if self._buffered > BLOCK_BYTES:
             self.commit()
@@ -165,6 +166,8 @@ class JournalWriter:
         self._write(lines + block_line(self._block_first, self._seq, digest))
         self._hash = digest
         self._block_first = self._seq + 1
+        if not self._referenced:
+            self._referenced_instruments = ()
         self._lines.clear()
         self._buffered = 0
         self._halt = ""

@@ -52,7 +52,7 @@ class JournalState(msgspec.Struct, kw_only=True):
     tail_offset: int = 0  # In the last segment: the end of the last closed block.
     torn_bytes: int = 0  # After it.
     rows_outstanding: int = 0  # Referenced rows that did not happen yet.
-    rows_instrument: int = 0  # Of the last Ref.
+    rows_instruments: tuple[int, ...] = ()  # Whose rows they are.
     has_end_mark: bool = False  # The last block says that its writer closed the journal.
     seams: list[Seam] = []
 
@@ -60,6 +60,11 @@ class JournalState(msgspec.Struct, kw_only=True):
     def is_complete(self) -> bool:
         """Whether the journal was closed in order and nothing was cut off since."""
         return self.has_end_mark and not self.torn_bytes
+
+
+def referenced(instruments: tuple[int, ...], instrument: int) -> tuple[int, ...]:
+    """Return the instruments whose rows are referenced after a Ref to one; a block forgets them when none is left."""
+    return instruments if instrument in instruments else (*instruments, instrument)
 
 
 class _Closing(msgspec.Struct, forbid_unknown_fields=True):
@@ -242,11 +247,13 @@ def _close_block(
     for line in gathered.lines:
         head = _decode_head(line.message)
         if head.kind == "Ref":
+            state.rows_instruments = referenced(state.rows_instruments, head.instrument)
             state.rows_outstanding += head.last_row - head.first_row + 1
-            state.rows_instrument = head.instrument
     state.rows_outstanding -= last - first + 1 - len(gathered.lines)
     if state.rows_outstanding < 0:
         raise JournalCorrupt(f"{path}: messages {first} to {last} count rows that no Ref names")
+    if not state.rows_outstanding:
+        state.rows_instruments = ()
     state.last_seq, state.head = last, digest
     state.has_end_mark = gathered.has_end_mark
     state.seams += gathered.seams

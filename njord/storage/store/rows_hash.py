@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from njord.core.instrument import Instrument
-from njord.core.units import plain
-from njord.storage.dataset import BarHash
+from njord.storage.dataset import BarHash, hashed_facts
 from njord.storage.store.kinds import DataKind, IntArray
 
 
@@ -17,12 +16,7 @@ class RowsHash:
     """SHA-256 over the instrument and the canonical rows of trades, books or quotes, whatever the size of the pieces."""
 
     def __init__(self, kind: DataKind, instrument: Instrument) -> None:
-        facts = (
-            f"njord-{kind.value}-1", instrument.symbol, instrument.venue, instrument.base, instrument.quote,
-            instrument.kind.value, plain(instrument.tick_size), plain(instrument.lot_size), plain(instrument.min_qty),
-            plain(instrument.max_qty), plain(instrument.min_notional), str(instrument.money_scale), "0",
-        )  # fmt: skip
-        self._sha256 = hashlib.sha256(("\n".join(facts) + "\n\n").encode())
+        self._sha256 = hashlib.sha256(hashed_facts(f"njord-{kind.value}-1", instrument, 0))
 
     def add(self, columns: Sequence[IntArray]) -> None:
         """Add rows, one array per column of the kind; each value counts as 8 little-endian bytes, row by row."""

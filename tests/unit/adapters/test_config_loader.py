@@ -329,3 +329,38 @@ def test_one_instrument_in_two_files_is_refused(tmp_path: Path) -> None:
 def test_a_misnamed_instrument_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mv config/instruments/a\.yml config/instruments/a\.yaml"):
         load_instruments(_instrument(tmp_path, INSTRUMENT, "a.yml"), environ={})
+
+
+def test_an_instrument_s_filters_change_at_the_times_that_its_file_says(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "instruments"
+    folder.mkdir(parents=True)
+    (folder / "coin.yaml").write_text(
+        "symbol: COIN/USDT\nvenue: here\nbase: COIN\nquote: USDT\ntick_size: 0.01\nlot_size: 0.001\n"
+        "min_notional: 10\nfilter_changes:\n"
+        "  - {from: 2024-01-31, min_notional: 5}\n  - {from: 2024-02-01T12:00:00+01:00, tick_multiple: 10}\n"
+    )
+    instrument = load_instruments(tmp_path)["COIN/USDT@here"]
+    first, second = (change.from_ns for change in instrument.filter_changes)
+    assert (first, second) == (1_706_659_200_000_000_000, 1_706_785_200_000_000_000)
+    assert [instrument.filters_at(ts_ns).min_notional for ts_ns in (first - 1, first, second)] == [10, 5, 0]
+    (folder / "coin.yaml").write_text("filter_changes: [{from: yesterday, min_notional: 5}]\n")
+    with pytest.raises(ConfigError, match="from must be an ISO 8601 time, was yesterday"):
+        load_instruments(tmp_path)
+
+
+def test_fee_tiers_are_a_list_of_mappings(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "base.yaml").write_text(
+        "backtest:\n  fee_tiers:\n    - {volume_notional: 0, maker_bps: 10, taker_bps: 20}\n"
+        "    - {volume_notional: 1000000, maker_bps: -1, taker_bps: 8}\n"
+    )
+    tiers = load_config(tmp_path, {}, {}).config.backtest.fee_tiers
+    assert [tuple(map(int, (tier.volume_notional, tier.maker_bps, tier.taker_bps))) for tier in tiers] == [
+        (0, 10, 20),
+        (10**6, -1, 8),
+    ]
+    (tmp_path / "config" / "base.yaml").write_text(
+        "backtest:\n  fee_tiers:\n    - {volume_notional: 0, maker: 10}\n"
+    )
+    with pytest.raises(ConfigError, match="fee_tiers"):
+        load_config(tmp_path, {}, {})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from njord.core.contracts import TimerFired
 from njord.core.errors import JournalCorrupt, JournalError, JournalHalted
@@ -132,6 +133,26 @@ def test_only_market_data_of_the_referenced_instrument_counts_as_a_referenced_ro
     writer.close()
     assert sorted(messages(tmp_path)) == [1, 2, 4, 6]
     assert scan(tmp_path).rows_outstanding == 0
+
+
+def test_rows_of_several_referenced_instruments_count_and_a_resumed_journal_goes_on_so(
+    tmp_path: Path,
+) -> None:
+    writer = JournalWriter(tmp_path)
+    writer.append(ref(1, 2))
+    writer.append(replace(ref(1, 2), instrument=1))
+    writer.append(bar(3))
+    writer.append(bar(4, instrument=1))
+    writer.append(bar(4, instrument=2))
+    writer.commit()
+    assert (scan(tmp_path).rows_outstanding, scan(tmp_path).rows_instruments) == (2, (0, 1))
+    resumed, _ = JournalWriter.resume(tmp_path)
+    resumed.append(bar(5, instrument=1))
+    resumed.append(bar(5))
+    resumed.append(bar(6))
+    resumed.close()
+    assert sorted(messages(tmp_path)) == [1, 2, 5, 8]
+    assert (scan(tmp_path).rows_outstanding, scan(tmp_path).rows_instruments) == (0, ())
 
 
 def test_a_message_that_can_not_be_encoded_takes_no_number_and_leaves_no_hole(tmp_path: Path) -> None:
