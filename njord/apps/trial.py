@@ -16,5 +16,5 @@ def run_on_synthetic(
     write_synthetic_csv(data, n_bars, seed)
     request = BacktestRequest(strategy=str(strategy), data=data, params=params, synthetic=True)
     prepared = prepare(request, load_config(folder, {}, {}).config, {})
-    with prepared.dataset:
+    with prepared.market:
         return run_backtest(prepared, folder / "reports").result

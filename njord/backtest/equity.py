@@ -1,10 +1,12 @@
-"""The equity curve, bar by bar, in constant memory: exact whole numbers in, floats for statistics out.
+"""The equity curve and buy and hold beside it, in constant memory: exact whole numbers in, floats for statistics out.
 
-Between two fills equity is cash + quantity x close. The chunk's closes are whole ticks, so the sum is done on whole
-numbers at one common scale: in int64 where it fits, in Python's own integers where it does not.
+Between two changes of the account equity is a constant plus quantity x mark of every instrument: the constant is cash,
+less the cost of contracts that settle by their profit. Marks are whole ticks, so the sum is done on whole numbers at
+one common scale: in int64 where it fits, in Python's own integers where it does not. Bars are sampled at every distinct
+close, ticks once in `sample_ns`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
@@ -13,61 +15,147 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from njord.backtest.market import Marks
+from njord.core.account import Account
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.units import EXACT, exponent
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-_RECORD = np.dtype([("ts_ns", "<i8"), ("equity", "<f8")])
+_RECORD = np.dtype([("ts_ns", "<i8"), ("equity", "<f8"), ("benchmark", "<f8")])
+_COLUMNS = ("ts_ns", "equity", "benchmark")
 _BATCH_ROWS = 65_536
 
 
 class EquityRecorder:
-    """Collects (ts_ns, equity) at every bar close.
+    """Collects (ts_ns, equity, benchmark).
+
+    The benchmark is bought once and held: equal parts of the capital in every instrument at its first mark, without
+    costs.
 
     Args:
-        instrument: Whose bars are marked.
-        cash: Opening cash.
+        instruments: All of the run.
+        capital: Opening cash.
         stage: An open binary file that the curve is staged in.
+        settled: By instrument: whether it settles by its profit, so that its cost was never paid.
+        sample_ns: How far the points of ticks are apart; 0 = a point at every distinct time.
     """
 
-    def __init__(self, instrument: Instrument, cash: Decimal, stage: IO[bytes]) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        capital: Decimal,
+        stage: IO[bytes],
+        settled: Sequence[bool] = (),
+        sample_ns: int = 0,
+    ) -> None:
         # One scale holds cash, fees, and quantity x tick without a remainder, fees in kind included.
-        self._scale = instrument.tick_scale + max(instrument.lot_scale, instrument.money_scale)
-        self._scale = max(self._scale, exponent(cash))
-        self._tick_size = instrument.tick_size
-        self._cash = self._whole(cash)
-        self._step = 0
+        scales = [each.tick_scale + max(each.lot_scale, each.money_scale) for each in instruments]
+        self._scale = max(*scales, exponent(capital))
+        self._tick_sizes = [each.tick_size for each in instruments]
+        self._settled = tuple(settled) or (False,) * len(instruments)
+        self._sample_ns = sample_ns
         self._stage = stage
+        # What holds from which row of the block on: the constant, and what a tick of each instrument is worth.
         self._rows: list[int] = [0]
-        self._cashes: list[int] = [self._cash]
-        self._steps: list[int] = [0]
+        self._constants: list[int] = [self._whole(capital)]
+        self._steps: list[tuple[int, ...]] = [(0,) * len(instruments)]
+        self._part = float(capital) / len(instruments)
+        self._pending: NDArray[np.void] | None = None  # The last point of ticks, whose time may go on.
+        self.first_marks = [0] * len(instruments)  # In ticks; 0 = none was seen.
+        self.last_marks = [0] * len(instruments)
         self.n_points = 0
-        self.n_bars_invested = 0
+        self.n_bars_invested = 0  # Points at which anything was held.
 
-    def change(self, row: int, cash: Decimal, qty: Decimal) -> None:
-        """From chunk row `row` on, the account holds `cash` and `qty`."""
-        self._cash, self._step = self._whole(cash), self._whole(EXACT.multiply(qty, self._tick_size))
+    def change(self, row: int, account: Account) -> None:
+        """From row `row` of the coming block on, the account is as it is now."""
+        constant, steps = account.cash, []
+        for index, tick_size in enumerate(self._tick_sizes):
+            position = account.position(index)
+            if position.qty and self._settled[index]:
+                constant = EXACT.subtract(constant, position.cost)
+            steps.append(self._whole(EXACT.multiply(position.qty, tick_size)))
         self._rows.append(row)
-        self._cashes.append(self._cash)
-        self._steps.append(self._step)
+        self._constants.append(self._whole(constant))
+        self._steps.append(tuple(steps))
 
-    def close_chunk(self, ts_ns: IntArray, close: IntArray) -> FloatArray:
-        """Return equity at each of the chunk's closes, and stage it."""
-        lengths = np.diff([*self._rows, close.size])
-        largest = max(map(abs, self._cashes)) + max(map(abs, self._steps)) * int(close.max())
+    def close_block(self, marks: Marks) -> tuple[IntArray, FloatArray]:
+        """Stage the points of a block; return their times and equity, as far as they are final."""
+        every = marks.ts_ns if not self._sample_ns else -(-marks.ts_ns // self._sample_ns) * self._sample_ns
+        ends = np.flatnonzero(np.append(np.diff(every), 1))
+        prices = [self._filled(index, marks)[ends] for index in range(len(self._tick_sizes))]
+        lengths = np.diff([*self._rows, marks.ts_ns.size])
+        held = np.repeat(np.arange(len(self._rows)), lengths)[ends]
+        records = np.empty(ends.size, dtype=_RECORD)
+        records["ts_ns"] = every[ends]
+        records["equity"] = self._equity(held, prices)
+        records["benchmark"] = self._benchmark(prices)
+        invested = np.array([any(steps) for steps in self._steps])
+        self.n_bars_invested += int(np.count_nonzero(invested[held]))
+        self._rows, self._constants, self._steps = [0], self._constants[-1:], self._steps[-1:]
+        return self._write(
+            self._with_pending(records, bool(invested[held[0]])) if self._sample_ns else records
+        )
+
+    def finish(self) -> tuple[IntArray, FloatArray]:
+        """Stage the last point, as the account is now; return its time and equity if it was not staged before."""
+        if self._pending is None:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+        last = self._pending.copy()
+        prices = [np.array([ticks], dtype=np.int64) for ticks in self.last_marks]
+        last["equity"] = self._equity(np.array([len(self._rows) - 1]), prices)
+        self._pending = None
+        return self._write(last)
+
+    # The marks of one instrument at every row; the last one known holds until the next.
+    def _filled(self, index: int, marks: Marks) -> IntArray:
+        own = marks.ticks
+        if len(self._tick_sizes) > 1:
+            own = np.where(marks.instrument == index, own, 0)
+        if not own.all():
+            at = np.maximum.accumulate(np.where(own > 0, np.arange(own.size), -1))
+            own = np.where(at < 0, self.last_marks[index], own[at])
+        if not self.first_marks[index]:
+            seen = own[own > 0]
+            self.first_marks[index] = int(seen[0]) if seen.size else 0
+        self.last_marks[index] = int(own[-1])
+        return own
+
+    def _equity(self, held: NDArray[np.intp], prices: list[IntArray]) -> FloatArray:
+        largest = max(map(abs, self._constants))
+        for index, price in enumerate(prices):
+            largest += max(abs(steps[index]) for steps in self._steps) * int(price.max())
         kind = np.int64 if largest < 2**63 else object
-        cash = np.repeat(np.array(self._cashes, dtype=kind), lengths)
-        step = np.repeat(np.array(self._steps, dtype=kind), lengths)
-        equity: FloatArray = ((close.astype(kind) * step + cash) / 10**self._scale).astype(np.float64)
-        self.n_bars_invested += int(np.count_nonzero(step))
-        self._rows, self._cashes, self._steps = [0], [self._cash], [self._step]
-        records = np.empty(close.size, dtype=_RECORD)
-        records["ts_ns"], records["equity"] = ts_ns, equity
-        self._stage.write(records.tobytes())
-        self.n_points += close.size
+        total = np.array(self._constants, dtype=kind)[held]
+        for index, price in enumerate(prices):
+            steps = [steps[index] for steps in self._steps]
+            if any(steps):
+                total = total + price.astype(kind) * np.array(steps, dtype=kind)[held]
+        equity: FloatArray = (total / 10**self._scale).astype(np.float64)
         return equity
+
+    def _benchmark(self, prices: list[IntArray]) -> FloatArray:
+        total = np.zeros(prices[0].size)
+        for first, price in zip(self.first_marks, prices, strict=True):
+            total += np.where(price > 0, price * (self._part / first), self._part) if first else self._part
+        return total
+
+    # A sample goes on while its time does, also into the next block.
+    def _with_pending(self, records: NDArray[np.void], is_invested: bool) -> NDArray[np.void]:
+        pending = self._pending
+        if pending is not None:
+            if pending["ts_ns"][0] < records["ts_ns"][0]:
+                records = np.concatenate((pending, records))
+            elif is_invested:
+                self.n_bars_invested -= 1  # It was counted with the block before.
+        self._pending = records[-1:]
+        return records[:-1]
+
+    def _write(self, records: NDArray[np.void]) -> tuple[IntArray, FloatArray]:
+        self._stage.write(records.tobytes())
+        self.n_points += records.size
+        return records["ts_ns"].astype(np.int64), records["equity"].astype(np.float64)
 
     # Exact, or the accounting has found a digit that the scale above can not hold.
     def _whole(self, amount: Decimal) -> int:
@@ -77,17 +165,21 @@ class EquityRecorder:
             raise InvariantError(f"{amount} has more than {self._scale} decimals")
         return whole
 
-    def batches(self) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Yield the whole curve, from the first bar, in pieces."""
+    def batches(self) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+        """Yield the whole curve, from the first point, in pieces: times, equity, benchmark."""
         self._stage.flush()
         self._stage.seek(0)
         while data := self._stage.read(_BATCH_ROWS * _RECORD.itemsize):
             records = np.frombuffer(data, dtype=_RECORD)
-            yield records["ts_ns"].astype(np.int64), records["equity"].astype(np.float64)
+            yield (
+                records["ts_ns"].astype(np.int64),
+                records["equity"].astype(np.float64),
+                records["benchmark"].astype(np.float64),
+            )
 
     def write_parquet(self, path: Path) -> None:
-        """Write the whole curve to one Parquet file (columns `ts_ns`, `equity`) in constant memory."""
-        schema = pl.Schema({"ts_ns": pl.Int64, "equity": pl.Float64})
+        """Write the whole curve to one Parquet file (columns `ts_ns`, `equity`, `benchmark`) in constant memory."""
+        schema = pl.Schema({"ts_ns": pl.Int64, "equity": pl.Float64, "benchmark": pl.Float64})
 
         def source(
             with_columns: list[str] | None,
@@ -95,26 +187,30 @@ class EquityRecorder:
             n_rows: int | None,
             batch_size: int | None,
         ) -> Iterator[pl.DataFrame]:
-            for ts_ns, equity in self.batches():
-                frame = pl.DataFrame({"ts_ns": ts_ns, "equity": equity}, schema=schema)
+            for columns in self.batches():
+                frame = pl.DataFrame(dict(zip(_COLUMNS, columns, strict=True)), schema=schema)
                 yield frame if with_columns is None else frame.select(with_columns)
 
         lazy = pl.io.plugins.register_io_source(source, schema=schema)
         lazy.sink_parquet(path, compression="zstd")
 
-    def sample(self, n_max: int) -> tuple[list[int], list[float]]:
-        """Return at most `n_max` points, evenly spaced, the last one included."""
+    def sample(self, n_max: int) -> tuple[list[int], list[float], list[float]]:
+        """Return at most `n_max` points, evenly spaced, the last one included: times, equity, benchmark."""
         stride = max(1, -(-self.n_points // max(1, n_max - 1)))
-        ts_out: list[int] = []
-        equity_out: list[float] = []
+        times: list[int] = []
+        equity: list[float] = []
+        benchmark: list[float] = []
         offset = 0
-        for ts_ns, equity in self.batches():
+        last: tuple[int, float, float] | None = None
+        for ts_ns, worth, held in self.batches():
             first = -offset % stride
-            ts_out += ts_ns[first::stride].tolist()
-            equity_out += equity[first::stride].tolist()
+            times += ts_ns[first::stride].tolist()
+            equity += worth[first::stride].tolist()
+            benchmark += held[first::stride].tolist()
             offset += ts_ns.size
-            last = (int(ts_ns[-1]), float(equity[-1]))
-        if self.n_points and ts_out[-1] != last[0]:
-            ts_out.append(last[0])
-            equity_out.append(last[1])
-        return ts_out, equity_out
+            last = (int(ts_ns[-1]), float(worth[-1]), float(held[-1]))
+        if last is not None and times[-1] != last[0]:
+            times.append(last[0])
+            equity.append(last[1])
+            benchmark.append(last[2])
+        return times, equity, benchmark

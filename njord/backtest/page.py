@@ -1,92 +1,156 @@
-"""What does a backtest look like? A result and its bars come in; one HTML file goes out that needs nothing else.
+"""What does a backtest look like? A result and its prices come in; one HTML file goes out that needs nothing else.
 
 What makes it safe to open stands in `page_shell`. The page stays under `PAGE_BYTES_MAX`, however long the run.
 """
 
+import math
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from njord.backtest import page_figures, page_sections
-from njord.backtest.page_bars import Candles, bucket_candles, candle_width_ns
+from njord.backtest import page_figures, page_parts, page_sections
+from njord.backtest.page_bars import CANDLES_MAX, Candles, bucket_candles, candle_width_ns
 from njord.backtest.page_curves import Curves, Line, curves
 from njord.backtest.page_histogram import histogram
+from njord.backtest.page_orders import OrderTable, first_orders, order_table
 from njord.backtest.page_shell import asset, render
 from njord.backtest.page_text import clip, count, duration, when
 from njord.backtest.page_trades import TripTable, mark_candles, trip_table
+from njord.backtest.reported import ReportedMarket
 from njord.backtest.result import BacktestResult
 from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_S
-from njord.storage.dataset import BarDataset
 
 PAGE_BYTES_MAX = 3_000_000
-TRIPS_WITHOUT_SCRIPT = 25
+ROWS_WITHOUT_SCRIPT = 25
+MARKETS_MAX = 12  # Price charts to choose from; beyond that the page would be all candles.
 _STYLES = ("vendor/uplot.css", "report.css")
 _SCRIPTS = ("vendor/lightweight-charts.js", "vendor/uplot.js", "report.js")
 # The price chart adds one style element for its attribution logo; its text is in the library's source.
 _LOGO_STYLE = re.compile(r'innerText="(a#tv-attr-logo[^"]*)"')
 
 
-def write_page(path: Path, result: BacktestResult, dataset: BarDataset, rows: tuple[int, int]) -> None:
+class DrawnMarket(msgspec.Struct, frozen=True):
+    """The price chart of one instrument: its candles, and how wide the data's own bars are (0 for ticks)."""
+
+    instrument: Instrument
+    candles: Candles
+    interval_ns: int
+
+
+def write_page(path: Path, result: BacktestResult, market: ReportedMarket) -> None:
     """Write the page of a run.
 
     Args:
         path: The file to write. The full equity curve is read from the Parquet file beside it, if that is this run's;
             otherwise the sample within `result` is drawn, and the page says so.
         result: What the run says.
-        dataset: The bars it ran on, open.
-        rows: [first, end) of them.
+        market: What it ran on, open.
     """
-    interval_ns = dataset.interval_ns
-    span_ns = int(result.data["end_ns"]) - int(result.data["start_ns"])
-    width_ns = candle_width_ns(interval_ns, span_ns)
-    candles = bucket_candles(dataset.chunks(*rows, size=65_536), width_ns, interval_ns)
+    markets = _markets(result, market)
     drawn = curves(result, path.parent)
-    trips = trip_table(result)
-    data = _chart_data(result, dataset.instrument, candles, drawn, trips)
-    context = _context(result, candles, drawn, trips, path.parent)
+    trips, orders = trip_table(result), order_table(result)
+    data = _chart_data(result, markets, drawn, trips, orders)
+    context = _context(result, markets, drawn, trips, orders, path.parent)
     path.write_text(_render(context, data), encoding="utf-8")
 
 
+# Those that were traded come first where there are more than the page has room for.
+def _markets(result: BacktestResult, market: ReportedMarket) -> list[DrawnMarket]:
+    traded = {fill.symbol for fill in result.fills}
+    chosen = sorted(
+        range(len(market.instruments)), key=lambda i: (market.instruments[i].symbol not in traded, i)
+    )
+    n_max = CANDLES_MAX // math.isqrt(min(len(chosen), MARKETS_MAX))
+    return [_market(market, index, n_max) for index in sorted(chosen[:MARKETS_MAX])]
+
+
+def _market(market: ReportedMarket, index: int, n_max: int) -> DrawnMarket:
+    sources = [source for source in market.sources if source.instrument == index]
+    interval_ns = max(source.interval_ns for source in sources)
+    span_ns = max(source.end_ns for source in sources) - min(source.start_ns for source in sources)
+    width_ns = candle_width_ns(interval_ns, span_ns, n_max)
+    candles = bucket_candles(market.prices(index), width_ns, interval_ns)
+    return DrawnMarket(market.instruments[index], candles, interval_ns)
+
+
 def _context(
-    result: BacktestResult, candles: Candles, drawn: Curves, trips: TripTable, folder: Path
+    result: BacktestResult,
+    markets: list[DrawnMarket],
+    drawn: Curves,
+    trips: TripTable,
+    orders: OrderTable,
+    folder: Path,
 ) -> dict[str, Any]:
     trip_returns = [t.return_fraction for t in result.round_trips if t.return_fraction is not None]
     return {
         "result": result,
-        "symbol": result.instrument["symbol"],
-        "title": clip(f"{result.strategy['id']} on {result.instrument['symbol']}"),
-        "start": when(result.data["start_ns"]),
-        "end": when(result.data["end_ns"]),
-        "span": duration(result.data["end_ns"] - result.data["start_ns"]),
-        "interval": duration(result.data["interval_ns"]),
-        "candle_width": duration(candles.width_ns),
-        "n_candles": count(candles.ts_ns.size),
-        "is_bucketed": candles.width_ns != result.data["interval_ns"],
+        "title": clip(result.title),
+        "start": when(result.start_ns),
+        "end": when(result.end_ns),
+        "span": duration(result.end_ns - result.start_ns),
+        "fed": fed(result),
+        "markets": [_market_said(each) for each in markets],
+        "left_out_markets": len(result.instruments) - len(markets),
         "ruined": when(result.stats["ruined_ns"]) if result.stats["ruined_ns"] is not None else "",
         "drawn": drawn,
         "trips": trips,
+        "orders": orders,
         "figures": page_figures,
         "sections": page_sections,
+        "parts": page_parts,
         "trip_histogram": histogram(np.array(trip_returns, dtype=np.float64)),
         "day_histogram": histogram(drawn.daily_returns),
-        "first_trips": page_sections.first_trips(result, TRIPS_WITHOUT_SCRIPT),
+        "first_trips": page_sections.first_trips(result, ROWS_WITHOUT_SCRIPT),
+        "first_orders": first_orders(result, ROWS_WITHOUT_SCRIPT),
         "replay": f"njord replay {shlex.quote(folder.name)}",
         "licenses": [(n, asset(f"vendor/{n}.LICENSE")) for n in ("lightweight-charts", "uplot")],
     }
 
 
+def fed(result: BacktestResult) -> str:
+    """Return what the run was fed with, in a few words."""
+    if len(result.data) == 1:
+        data = result.data[0]
+        width = f" of {duration(data['interval_ns'])}" if data["interval_ns"] else ""
+        return f"{count(data['n_rows'])} {clip(data['kind'])}{width}"
+    return f"{len(result.data)} datasets of {len(result.instruments)} symbols"
+
+
+def _market_said(market: DrawnMarket) -> dict[str, Any]:
+    candles = market.candles
+    made_of = f"bars of {duration(market.interval_ns)}" if market.interval_ns else "trades"
+    bucketed = f", each made of all {made_of} within it" if candles.width_ns != market.interval_ns else ""
+    says = f"{count(candles.ts_ns.size)} candles of {duration(candles.width_ns)}{bucketed}."
+    return {"symbol": clip(market.instrument.symbol), "says": says}
+
+
 def _chart_data(
-    result: BacktestResult, instrument: Instrument, candles: Candles, drawn: Curves, trips: TripTable
+    result: BacktestResult, markets: list[DrawnMarket], drawn: Curves, trips: TripTable, orders: OrderTable
 ) -> dict[str, Any]:
-    marks = mark_candles(result.fills, candles)
-    start_s = int(result.data["start_ns"]) // NS_PER_S
+    start_s = result.start_ns // NS_PER_S
     return {
         "start": start_s,
         "asset": result.report_asset,
+        "markets": [_market_data(each, result, start_s) for each in markets],
+        "equity": _line(drawn.equity, start_s, 10),
+        "benchmark": _line(drawn.benchmark, start_s, 10)["v"],
+        "drawdown": _line(drawn.drawdown, start_s, 7),
+        "exposure": _line(_exposure(result, drawn), start_s, 5),
+        "trips": trips.columns,
+        "orders": orders.columns,
+        "why": orders.why,
+    }
+
+
+def _market_data(market: DrawnMarket, result: BacktestResult, start_s: int) -> dict[str, Any]:
+    candles, instrument = market.candles, market.instrument
+    marks = mark_candles([fill for fill in result.fills if fill.symbol == instrument.symbol], candles)
+    return {
         "symbol": instrument.symbol,
         "candles": {
             "width": candles.width_ns // NS_PER_S,
@@ -96,10 +160,13 @@ def _chart_data(
             **candles.columns(instrument),
         },
         "marks": {"i": marks.candle, "kind": marks.kind, "n": marks.n},
-        "equity": _line(drawn.equity, start_s, 10),
-        "drawdown": _line(drawn.drawdown, start_s, 7),
-        "trips": trips.columns,
     }
+
+
+# It begins where the equity curve does, with nothing held.
+def _exposure(result: BacktestResult, drawn: Curves) -> Line:
+    curve = [(drawn.equity.ts_ns[0], 0.0), *result.exposure["curve"]]
+    return Line([ts_ns for ts_ns, _ in curve], [value for _, value in curve])
 
 
 # Times to the millisecond: two extremes of bars shorter than a second must not fall on one point.

@@ -1,4 +1,4 @@
-"""Which candles does the page show? The bars of a run come in, chunk by chunk; at most a few thousand candles of a
+"""Which candles does the page show? The bars or trades of a run come in, piece by piece; at most a few thousand candles of a
 round width go out, exact: the first open, the highest high, the lowest low, the last close.
 """
 
@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from njord.backtest.reported import PricePiece
 from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
-from njord.storage.dataset import BarChunk
 
 IntArray = NDArray[np.int64]
 
@@ -28,7 +28,7 @@ class Candles(msgspec.Struct, frozen=True):
     Attributes:
         width_ns: Width of a candle; the bar interval if every bar is shown.
         ts_ns: Opening time of each candle, strictly increasing, whole seconds apart.
-        n_bars: How many bars went in.
+        n_bars: How many bars or trades went in.
     """
 
     width_ns: int
@@ -63,40 +63,40 @@ def candle_width_ns(interval_ns: int, span_ns: int, n_max: int = CANDLES_MAX) ->
     return width_ns
 
 
-def bucket_candles(chunks: Iterable[BarChunk], width_ns: int, interval_ns: int) -> Candles:
-    """Return the candles of successive bars; memory is one chunk and the candles.
+def bucket_candles(pieces: Iterable[PricePiece], width_ns: int, interval_ns: int) -> Candles:
+    """Return the candles of successive bars or trades; memory is one piece and the candles.
 
     Bars as wide as a candle keep their own opening time; wider candles begin at multiples of their width since 1970.
 
     Raises:
         ValueError: There are no bars.
     """
-    pieces: list[list[IntArray]] = []
+    done: list[list[IntArray]] = []
     n_bars, origin = 0, 0
-    for chunk in chunks:
+    for prices in pieces:
         if not n_bars and width_ns == interval_ns:
-            origin = int(chunk.ts_open_ns[0]) % width_ns
-        n_bars += chunk.ts_open_ns.size
-        piece = _bucket(chunk, width_ns, origin)
-        if pieces and pieces[-1][0][-1] == piece[0][0]:
-            _join(pieces[-1], piece)
-        pieces.append(piece)
+            origin = int(prices.ts_open_ns[0]) % width_ns
+        n_bars += prices.ts_open_ns.size
+        piece = _bucket(prices, width_ns, origin)
+        if done and done[-1][0][-1] == piece[0][0]:
+            _join(done[-1], piece)
+        done.append(piece)
     if not n_bars:
         raise ValueError("there are no bars to show")
-    ts_ns, open_, high, low, close = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+    ts_ns, open_, high, low, close = (np.concatenate(columns) for columns in zip(*done, strict=True))
     return Candles(width_ns, ts_ns, open_, high, low, close, n_bars)
 
 
-def _bucket(chunk: BarChunk, width_ns: int, origin: int) -> list[IntArray]:
-    starts_ns = (chunk.ts_open_ns - origin) // width_ns * width_ns + origin
+def _bucket(prices: PricePiece, width_ns: int, origin: int) -> list[IntArray]:
+    starts_ns = (prices.ts_open_ns - origin) // width_ns * width_ns + origin
     first = np.flatnonzero(np.concatenate(([True], starts_ns[1:] != starts_ns[:-1])))
     last = np.append(first[1:], starts_ns.size) - 1
     return [
         starts_ns[first],
-        chunk.open[first],
-        np.maximum.reduceat(chunk.high, first),
-        np.minimum.reduceat(chunk.low, first),
-        chunk.close[last],
+        prices.open[first],
+        np.maximum.reduceat(prices.high, first),
+        np.minimum.reduceat(prices.low, first),
+        prices.close[last],
     ]
 
 

@@ -1,4 +1,4 @@
-"""What do equity and drawdown look like in a few thousand points? The curve comes in, piece by piece; the lowest and
+"""What do equity, buy and hold and drawdown look like in a few thousand points? The curve comes in, piece by piece; the lowest and
 the highest point of every stretch go out, so that no trough is lost, and with them the daily returns.
 """
 
@@ -16,9 +16,9 @@ from njord.performance.streaming import EquityStatistics
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-Batch = tuple[IntArray, FloatArray]
+Batch = tuple[IntArray, FloatArray, FloatArray]
 
-STRETCHES_MAX = 2_000
+STRETCHES_MAX = 1_000
 _BATCH_ROWS = 65_536
 
 
@@ -34,6 +34,7 @@ class Curves(msgspec.Struct, frozen=True):
 
     Attributes:
         equity: At market, in the report asset, beginning with the capital.
+        benchmark: Buy and hold at the same times.
         drawdown: Depth below the running peak as a fraction <= 0.
         daily_returns: Of each UTC day, fractions.
         n_points: Points the curve has.
@@ -42,6 +43,7 @@ class Curves(msgspec.Struct, frozen=True):
     """
 
     equity: Line
+    benchmark: Line
     drawdown: Line
     daily_returns: FloatArray
     n_points: int
@@ -68,26 +70,32 @@ def _reduce(
     result: BacktestResult, batches: Iterator[Batch], n_points: int, n_per_stretch: int, is_full: bool
 ) -> Curves:
     capital = float(result.capital)
-    statistics = EquityStatistics(capital=capital, interval_ns=int(result.data["interval_ns"]))
-    start_ns = int(result.data["start_ns"])
+    statistics = EquityStatistics(capital=capital, interval_ns=int(result.stats["interval_ns"]))
+    start_ns = result.start_ns
+    if (
+        result.equity_curve
+    ):  # Ticks may have their first point at the very start: the capital stands before it.
+        start_ns = min(start_ns, result.equity_curve[0][0] - statistics.interval_ns)
     equity, drawdown = Line([start_ns], [capital]), Line([start_ns], [0.0])
+    hold = Line([start_ns], [capital])
     peak = capital
-    for ts_ns, values in batches:
+    for ts_ns, values, held in batches:
         statistics.update(ts_ns, values)
         depths = drawdown_curve(np.concatenate(([peak], values)))[1:]
         peak = max(peak, float(values.max()))
-        for line, column in ((equity, values), (drawdown, 0.0 - depths)):
-            kept = extremes(column, n_per_stretch)
-            line.ts_ns.extend(ts_ns[kept].tolist())
-            line.values.extend(column[kept].tolist())
-        last = int(ts_ns[-1]), float(values[-1]), 0.0 - float(depths[-1])
-    if n_points and equity.ts_ns[-1] != last[0]:
-        equity.ts_ns.append(last[0])
-        equity.values.append(last[1])
-    if n_points and drawdown.ts_ns[-1] != last[0]:
-        drawdown.ts_ns.append(last[0])
-        drawdown.values.append(last[2])
-    return Curves(equity, drawdown, statistics.daily_returns(), n_points, n_per_stretch, is_full)
+        last = np.array([values.size - 1], dtype=np.int64)
+        below = extremes(0.0 - depths, n_per_stretch)
+        _extend(drawdown, ts_ns, 0.0 - depths, np.union1d(below, last))
+        # One line of times for both.
+        kept = np.union1d(np.union1d(extremes(values, n_per_stretch), extremes(held, n_per_stretch)), last)
+        _extend(equity, ts_ns, values, kept)
+        _extend(hold, ts_ns, held, kept)
+    return Curves(equity, hold, drawdown, statistics.daily_returns(), n_points, n_per_stretch, is_full)
+
+
+def _extend(line: Line, ts_ns: IntArray, values: FloatArray, kept: IntArray) -> None:
+    line.ts_ns.extend(ts_ns[kept].tolist())
+    line.values.extend(values[kept].tolist())
 
 
 def extremes(values: FloatArray, n_per_stretch: int) -> IntArray:
@@ -119,17 +127,22 @@ def _belongs(path: Path, result: BacktestResult) -> bool:
     if not n_rows or n_rows != result.stats["n_bars"] or not result.equity_curve:
         return False
     last = frame.slice(n_rows - 1, 1).collect().row(0)
-    return bool(last == tuple(result.equity_curve[-1]))
+    return bool(last[:2] == tuple(result.equity_curve[-1]))
 
 
 def _parquet_batches(path: Path, n_rows: int, rows: int) -> Iterator[Batch]:
     frame = pl.scan_parquet(path)
     for start in range(0, n_rows, rows):
         piece = frame.slice(start, rows).collect()
-        yield piece["ts_ns"].to_numpy(), piece["equity"].to_numpy()
+        yield piece["ts_ns"].to_numpy(), piece["equity"].to_numpy(), piece["benchmark"].to_numpy()
 
 
 def _sample_batches(result: BacktestResult, rows: int) -> Iterator[Batch]:
     for start in range(0, len(result.equity_curve), rows):
         ts_ns, equity = zip(*result.equity_curve[start : start + rows], strict=True)
-        yield np.array(ts_ns, dtype=np.int64), np.array(equity, dtype=np.float64)
+        held = np.array(result.benchmark_curve[start : start + rows], dtype=np.float64)
+        yield (
+            np.array(ts_ns, dtype=np.int64),
+            np.array(equity, dtype=np.float64),
+            held,
+        )

@@ -59,7 +59,7 @@ def headline(result: BacktestResult) -> str:
     profit = Decimal(stats["net_profit"])
     verb = "Gained" if profit > 0 else "Lost" if profit < 0 else "Neither gained nor lost:"
     size = f" {percent(abs(stats['total_return']), '').text}" if profit else ""
-    span = duration(result.data["end_ns"] - result.data["start_ns"])
+    span = duration(result.end_ns - result.start_ns)
     return f"{verb}{size} in {span}: {amount(result.capital)} became {amount(result.final_equity)} {asset}."
 
 
@@ -81,8 +81,8 @@ def key_figures(result: BacktestResult) -> list[Row]:
         Row("Volatility", percent(stats["volatility"], _TWO_RETURNS), f"per year, {basis}"),
         Row("Best day", *_day(stats["best_day"])),
         Row("Worst day", *_day(stats["worst_day"])),
-        Row("In the market", percent(stats["exposure"], ""), "share of bars with a position"),
-        Row("Fills", Cell(count(stats["n_fills"])), f"{len(result.unfilled_orders):,} orders unfilled"),
+        Row("In the market", percent(stats["exposure"], ""), "share of moments with a position"),
+        Row("Fills", Cell(count(stats["n_fills"])), f"{result.n_never_filled:,} orders never filled"),
     ]
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from njord.backtest.orders_table import meaning
 from njord.backtest.page_text import Cell, Row, amount, clip, count, duration, exact, money, percent, when
-from njord.backtest.page_trades import biggest
-from njord.backtest.result import BacktestResult, ResultOrder, ResultTrip
-from njord.core.types import OrderReason, RefusalReason, Side
+from njord.backtest.page_trades import biggest, who_and_what
+from njord.backtest.result import BacktestResult, ResultTrip
+from njord.core.types import RefusalReason, Side
 from njord.core.units import plain
 from njord.storage.certificate.grading import MEANINGS
 
@@ -19,54 +20,77 @@ BIGGEST = 10
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows of cells under headings, and a sentence about what was left out."""
+    """Rows of cells under headings.
+
+    Attributes:
+        left_out: What is not in it, in a sentence; empty if everything is.
+        n_words: How many of the first columns hold words; the rest are numbers.
+    """
 
     headings: tuple[str, ...]
     rows: list[list[Cell]]
     left_out: str = ""
+    n_words: int = 1
 
 
-def grade_rows(result: BacktestResult) -> list[Row]:
-    """Return the grade of the data with its reason, and how much bad time the run met."""
-    data, certificate = result.data, result.data["certificate"]
-    grade = certificate["grade"]
-    held_ns = data["bad_in_positions_ns"]
+class DataPart(msgspec.Struct, frozen=True):
+    """What one dataset is worth: a sentence, its grade, its checks, and where the faults are."""
+
+    title: str
+    about: str
+    grade: list[Row]
+    quality: list[Row]
+    places: list[tuple[str, list[tuple[str, str]]]]
+
+
+def data_parts(result: BacktestResult) -> list[DataPart]:
+    """Return every dataset's part of the page."""
     return [
-        Row(
-            "Grade",
-            Cell(grade, "" if grade == "A" else "warn"),
-            f"{certificate['because']}. {MEANINGS[grade]}",
-        ),
-        Row("Coverage", Cell(f"{certificate['coverage']:.4%}"), "bars that are there, of those expected"),
-        Row(
-            "Bad time",
-            Cell(duration(data["bad_ns"]), "warn" if data["bad_ns"] else ""),
-            "missing or flagged bars",
-        ),
-        Row("of it inside positions", Cell(duration(held_ns), "warn" if held_ns else "")),
+        DataPart(
+            clip(f"{each['symbol']}: {each['kind']}"),
+            f"{clip(each['file'])}: checked over all {count(each['certificate']['n_rows'])} rows, of which "
+            f"{count(each['n_rows'])} were run.",
+            _grade_rows(each),
+            _quality_rows(each["certificate"]),
+            _fault_places(each["certificate"]),
+        )
+        for each in result.data
     ]
 
 
-def quality_rows(result: BacktestResult) -> list[Row]:
-    """Return every check of the data's certificate with its count and its rule, zeros included."""
+def _grade_rows(data: dict[str, Any]) -> list[Row]:
+    certificate = data["certificate"]
+    grade, held_ns, n_fills = certificate["grade"], data["bad_in_positions_ns"], data["n_fills_in_bad"]
+    because = f"{clip(certificate['because'])}. {MEANINGS[grade]}"
+    return [
+        Row("Grade", Cell(grade, "" if grade == "A" else "warn"), because),
+        Row("Coverage", Cell(f"{certificate['coverage']:.4%}"), "rows that are there, of those expected"),
+        Row(
+            "Bad time", Cell(duration(data["bad_ns"]), "warn" if data["bad_ns"] else ""), "missing or flagged"
+        ),
+        Row("of it inside positions", Cell(duration(held_ns), "warn" if held_ns else "")),
+        Row("Fills inside bad time", Cell(count(n_fills), "warn" if n_fills else "")),
+    ]
+
+
+def _quality_rows(certificate: dict[str, Any]) -> list[Row]:
     return [
         Row(
             _check_name(finding),
             Cell(f"{count(finding['n'])} ({finding['grade']})" if finding["n"] else "0", _tone(finding)),
             clip(finding["rule"]),
         )
-        for finding in result.data["certificate"]["findings"]
+        for finding in certificate["findings"]
     ]
 
 
-def fault_places(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return for each fault that was found its first places: when, and what is there."""
+def _fault_places(certificate: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             f"{_check_name(finding)}: the first {len(finding['places'])} places",
             [(when(place["ts_ns"]), clip(place["detail"]) or "here") for place in finding["places"]],
         )
-        for finding in result.data["certificate"]["findings"]
+        for finding in certificate["findings"]
         if finding["places"]
     ]
 
@@ -91,13 +115,11 @@ def refusal_rows(result: BacktestResult) -> list[Row]:
 
 def ending_rows(result: BacktestResult) -> list[Row]:
     """Return how orders ended, the most frequent first."""
-    known = {str(reason): reason.meaning for reason in OrderReason if reason}
-    rows = []
-    for ending, n in sorted(result.endings.items(), key=lambda item: (-item[1], item[0])):
-        status, _, reason = ending.partition("/")
-        about = "Executed in full." if status == "filled" else known.get(reason, "")
-        rows.append(Row(clip(ending), Cell(count(n), "" if status == "filled" else "warn"), about))
-    return rows
+    ordered = sorted(result.endings.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        Row(clip(ending), Cell(count(n), "" if ending == "filled" else "warn"), meaning(ending))
+        for ending, n in ordered
+    ]
 
 
 def biggest_trips(result: BacktestResult) -> list[tuple[str, Table]]:
@@ -117,6 +139,8 @@ def first_trips(result: BacktestResult, n: int) -> Table:
 
 def open_lots(result: BacktestResult) -> Table:
     """Return what was still held at the end."""
+    lots = _ends(result.open_lots)
+    several = who_and_what(result, [(lot.strategy_id, lot.symbol) for lot in lots])
     rows = [
         [
             Cell(_direction(lot.side)),
@@ -126,17 +150,14 @@ def open_lots(result: BacktestResult) -> Table:
             Cell(amount(lot.fees)),
             money(lot.unrealized_pnl, result.report_asset, "", signed=True),
         ]
-        for lot in _ends(result.open_lots)
+        for lot in lots
     ]
-    headings = ("Side", "Opened (UTC)", "Quantity", "Entry price", "Fees", "Unrealized P&L")
-    return Table(headings, rows, _left_out(len(result.open_lots), "open lots"))
-
-
-def unfilled_orders(result: BacktestResult) -> Table:
-    """Return the orders that ended otherwise than filled."""
-    headings = ("Order", "Sent (UTC)", "Side", "Type", "Limit price", "Quantity", "Ended as")
-    rows = [_order_row(order) for order in _ends(result.unfilled_orders)]
-    return Table(headings, rows, _left_out(len(result.unfilled_orders), "unfilled orders"))
+    headings: tuple[str, ...] = ("Side", "Opened (UTC)", "Quantity", "Entry price", "Fees", "Unrealized P&L")
+    for name, values in reversed(several.items()):
+        headings = (name.capitalize(), *headings)
+        rows = [[Cell(clip(value)), *row] for value, row in zip(values, rows, strict=True)]
+    left_out = _left_out(len(result.open_lots), "open lots")
+    return Table(headings, rows, left_out, n_words=len(several) + 2)
 
 
 def risk_rules(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -147,17 +168,29 @@ def risk_rules(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]
     ]
 
 
-def strategy_rows(result: BacktestResult) -> list[tuple[str, str]]:
-    """Return the strategy's parameters."""
-    params: dict[str, Any] = result.strategy.get("params") or {}
+def strategy_parts(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return every strategy's name with its parameters."""
+    return [(clip(each["id"]), _strategy_rows(each)) for each in result.strategies]
+
+
+def _strategy_rows(strategy: dict[str, Any]) -> list[tuple[str, str]]:
+    params: dict[str, Any] = strategy.get("params") or {}
     rows = [(clip(name), _plain(value)) for name, value in params.items()]
-    warm_up = result.strategy.get("warm_up_bars")
-    return rows + ([("warm-up", f"{warm_up:,} bars")] if warm_up is not None else [])
+    warm_up = strategy.get("warm_up_bars")
+    rows += [("warm-up", f"{warm_up:,} bars")] if warm_up is not None else []
+    symbols = strategy.get("symbols")
+    return rows + ([("trades", clip(", ".join(map(str, symbols))))] if symbols else [])
 
 
-def instrument_rows(result: BacktestResult) -> list[tuple[str, str]]:
-    """Return what the instrument trades like."""
-    return [(clip(name.replace("_", " ")), _decimal(value)) for name, value in result.instrument.items()]
+def instrument_parts(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what every instrument trades like."""
+    return [
+        (
+            clip(each["symbol"]),
+            [(clip(name.replace("_", " ")), _decimal(value)) for name, value in each.items()],
+        )
+        for each in result.instruments
+    ]
 
 
 def hash_rows(result: BacktestResult) -> list[tuple[str, str]]:
@@ -165,11 +198,17 @@ def hash_rows(result: BacktestResult) -> list[tuple[str, str]]:
     rows = [
         ("run id", result.run_id),
         ("order list", result.order_list_hash),
-        ("data", str(result.data["hash"])),
-        ("data certificate", str(result.data["certificate_hash"])),
+        *_per_data(result, "data", "hash"),
+        *_per_data(result, "data certificate", "certificate_hash"),
         ("journal head", str(result.journal["head"])),
         ("journal messages", count(result.journal["n_messages"])),
-        ("strategy source", str(result.strategy.get("source_hash", "unknown"))),
+        *(
+            (
+                _of_several("strategy source", each["id"], result.strategies),
+                str(each.get("source_hash", "unknown")),
+            )
+            for each in result.strategies
+        ),
         ("njord version", result.njord_version),
         ("njord source", result.code_hash),
         ("configuration", result.config_hash),
@@ -177,6 +216,14 @@ def hash_rows(result: BacktestResult) -> list[tuple[str, str]]:
         ("result schema", str(result.schema)),
     ]
     return [(name, clip(value)) for name, value in rows]
+
+
+def _per_data(result: BacktestResult, name: str, key: str) -> list[tuple[str, str]]:
+    return [(_of_several(name, each["file"], result.data), str(each[key])) for each in result.data]
+
+
+def _of_several(name: str, which: object, all_of_them: list[dict[str, Any]]) -> str:
+    return f"{name}, {clip(which)}" if len(all_of_them) > 1 else name
 
 
 def warnings(result: BacktestResult) -> list[str]:
@@ -187,15 +234,22 @@ def warnings(result: BacktestResult) -> list[str]:
 
 
 def _trip_rows(result: BacktestResult, index: list[int]) -> Table:
-    headings = ("No.", "Side", "Opened (UTC)", "Closed (UTC)", "Held", "Quantity", "Entry", "Exit", "Fees")
-    rows = [_trip_row(i, result.round_trips[i]) for i in index]
-    return Table((*headings, f"P&L ({result.report_asset})", "Return"), rows)
+    trips = [result.round_trips[i] for i in index]
+    several = who_and_what(result, [(trip.strategy_id, trip.symbol) for trip in trips])
+    headings = (
+        "No.", *(name.capitalize() for name in several), "Side", "Opened (UTC)", "Closed (UTC)", "Held", "Quantity",
+        "Entry", "Exit", "Fees", f"P&L ({result.report_asset})", "Return",
+    )  # fmt: skip
+    rows = []
+    for at, (i, trip) in enumerate(zip(index, trips, strict=True)):
+        who = [Cell(clip(values[at])) for values in several.values()]
+        rows.append([Cell(count(i + 1)), *who, *_trip_row(trip)])
+    return Table(headings, rows, n_words=len(several) + 2)
 
 
-def _trip_row(index: int, trip: ResultTrip) -> list[Cell]:
+def _trip_row(trip: ResultTrip) -> list[Cell]:
     pnl = money(trip.pnl, "", "", signed=True)
     return [
-        Cell(count(index + 1)),
         Cell(_direction(trip.side)),
         Cell(when(trip.ts_open_ns)),
         Cell(when(trip.ts_close_ns)),
@@ -206,18 +260,6 @@ def _trip_row(index: int, trip: ResultTrip) -> list[Cell]:
         Cell(amount(trip.fees), "", exact(trip.fees)),
         Cell(pnl.text.strip(), pnl.tone, exact(trip.pnl)),
         percent(trip.return_fraction, "The entry was worth nothing.", signed=True),
-    ]
-
-
-def _order_row(order: ResultOrder) -> list[Cell]:
-    return [
-        Cell(count(order.order_no)),
-        Cell(when(order.ts_ns)),
-        Cell(order.side),
-        Cell(order.type),
-        Cell(exact(order.limit_price) if order.limit_price is not None else "none"),
-        Cell(exact(order.qty)),
-        Cell(clip(order.terminal or "still working"), "warn"),
     ]
 
 

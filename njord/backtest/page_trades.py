@@ -111,8 +111,9 @@ def _chosen(trips: Sequence[ResultTrip], n_max: int) -> list[int]:
 
 def _columns(result: BacktestResult, index: Sequence[int]) -> dict[str, list[Any]]:
     trips = [result.round_trips[i] for i in index]
-    start_ns = int(result.data["start_ns"])
+    start_ns = result.start_ns
     return {
+        **who_and_what(result, [(trip.strategy_id, trip.symbol) for trip in trips]),
         "no": [i + 1 for i in index],
         "side": [1 if trip.side == Side.BUY else -1 for trip in trips],
         "open": [(trip.ts_open_ns - start_ns) // NS_PER_S for trip in trips],
@@ -124,6 +125,16 @@ def _columns(result: BacktestResult, index: Sequence[int]) -> dict[str, list[Any
         "pnl": [trip.pnl for trip in trips],
         "return": [_short(trip.return_fraction) for trip in trips],
     }
+
+
+def who_and_what(result: BacktestResult, pairs: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+    """Return the columns that tell strategies and symbols apart, each only where there are several."""
+    columns: dict[str, list[Any]] = {}
+    if len(result.strategies) > 1:
+        columns["strategy"] = [strategy for strategy, _ in pairs]
+    if len(result.instruments) > 1:
+        columns["symbol"] = [symbol for _, symbol in pairs]
+    return columns
 
 
 def _short(fraction: float | None) -> float | None:

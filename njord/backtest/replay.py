@@ -1,9 +1,10 @@
 """Replay: only the inbound messages of a journal go in, and every message the engine derives must come out the same.
 
-The system is built anew from the run's configuration and strategy; market data come from the dataset that the
-journal names by its hash. A missing or changed dataset is refused by name, a difference is shown with its place.
+The system is built anew from the run's configuration and strategy; market data come from the datasets that the
+journal names by their hashes. A missing or changed dataset is refused by name, a difference is shown with its place.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -11,24 +12,35 @@ from typing import Any
 
 import msgspec
 
-from njord.adapters.plugins import load_strategy
+from njord.adapters.plugins import LoadedStrategy, load_strategy
 from njord.adapters.source_hash import package_hash
-from njord.backtest.runner import CHUNK_ROWS, chunk_bars
+from njord.backtest.market import MarketBlock
+from njord.backtest.market_open import MarketRequest, RecordedMarket, open_market
+from njord.backtest.simulation import account_of, precompute, rules_of
 from njord.core.codec import decode, encode
 from njord.core.config import Config
-from njord.core.contracts import INBOUND, Bar, Message, Ref, RunStarted
+from njord.core.contracts import (
+    INBOUND,
+    Bar,
+    BookEvent,
+    Message,
+    Ref,
+    RunStarted,
+    TickerEvent,
+    TradeEvent,
+)
 from njord.core.errors import ConfigError, DataError, JournalError, NjordError
 from njord.core.instrument import Instrument
 from njord.core.registry import convert_params
 from njord.core.units import EXACT
-from njord.storage.bars_in import open_bar_data
 from njord.storage.bars_options import BarOptions
-from njord.storage.dataset import BarDataset
 from njord.storage.journal_reader import Block, read_blocks
 from njord.system import HostedSpec, System, SystemSpec
 
 Progress = Callable[[int, int], None]
 _SHOWN_BYTES = 300
+_STEPS_SHOWN = 8192
+_ROWS = (Bar, TradeEvent, BookEvent, TickerEvent)  # What a Ref can stand for.
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,14 +62,21 @@ class _Difference(NjordError):
         self.seq = seq
 
 
+class _Strategy(msgspec.Struct, kw_only=True):
+    id: str
+    path: str
+
+
 class _RunFile(msgspec.Struct, kw_only=True):
     run_id: str
     journal_head: str
     n_messages: int
-    strategy: str
-    data: str
+    strategies: list[_Strategy]
+    data: list[str]
     bar_options: BarOptions
-    instrument: Instrument
+    start_ns: int | None
+    end_ns: int | None
+    instruments: list[Instrument]
     qty: Decimal | None
     config: dict[str, Any]
 
@@ -88,7 +107,7 @@ class _Tape:
             )
         self.seq = recorded.seq
         if recorded.message is None:
-            if type(message) is not Bar:
+            if not isinstance(message, _ROWS):
                 raise _Difference(
                     recorded.seq, f"recorded a market data row, derived {_shown(encode(message))}"
                 )
@@ -111,11 +130,13 @@ def replay_run(folder: Path, progress: Progress = lambda done, total: None) -> V
     started = decode(first.message) if first is not None and first.message is not None else None
     if not isinstance(started, RunStarted):
         raise JournalError(f"the journal in {folder} does not begin with RunStarted")
-    notes = _notes(facts, started)
-    with _open_dataset(facts) as dataset:
-        system = System(_spec(facts, started), tape)
+    loaded = {strategy.id: load_strategy(strategy.path) for strategy in facts.strategies}
+    notes = _notes(loaded, started)
+    with _open_market(facts) as market:
+        system = System(_spec(facts, loaded, started, market), tape)
+        precompute(system, market)
         try:
-            _drive(tape, system, dataset, lambda done: progress(done, facts.n_messages))
+            _drive(tape, system, market, lambda done: progress(done, facts.n_messages))
         except _Difference as difference:
             return Verdict(
                 identical=False,
@@ -148,13 +169,13 @@ def _verdict(folder: Path, facts: _RunFile, n_messages: int, notes: tuple[str, .
     return Verdict(identical=True, n_messages=n_messages, head=head, notes=notes)
 
 
-def _drive(tape: _Tape, system: System, dataset: BarDataset, progress: Callable[[int], None]) -> None:
-    bars: Iterator[Bar] = iter(())
+def _drive(tape: _Tape, system: System, market: RecordedMarket, progress: Callable[[int], None]) -> None:
+    rows = _Rows(market)
     n_steps = 0
     while (recorded := tape.peek()) is not None:
         message: Message | None
         if recorded.message is None:
-            message = next(bars, None)
+            message = rows.next()
             if message is None:
                 raise _Difference(recorded.seq, "recorded a market data row, but no Ref names it")
         else:
@@ -164,22 +185,40 @@ def _drive(tape: _Tape, system: System, dataset: BarDataset, progress: Callable[
                     recorded.seq, f"recorded {_shown(recorded.message)} which the engine did not derive"
                 )
             if isinstance(message, Ref):
-                bars = _referenced(dataset, message)
+                rows.refer(message, recorded.seq)
         system.engine.step(message)
         n_steps += 1
-        if n_steps % CHUNK_ROWS == 0:
+        if n_steps % _STEPS_SHOWN == 0:
             progress(tape.seq)
 
 
-def _referenced(dataset: BarDataset, ref: Ref) -> Iterator[Bar]:
-    if ref.dataset_hash != dataset.hash:
-        raise DataError(
-            f"the dataset {dataset.name} has changed: its hash is {dataset.hash}, the journal refers to "
-            f"{ref.dataset_hash}",
-            "put the original file back",
-        )
-    for chunk in dataset.chunks(ref.first_row, ref.last_row + 1, CHUNK_ROWS):
-        yield from chunk_bars(chunk, dataset.interval_ns)
+# The market's rows block by block, as the recorded Refs call for them.
+class _Rows:
+    def __init__(self, market: RecordedMarket) -> None:
+        self._names = {source.hash: source.name for source in market.sources}
+        self._blocks: Iterator[MarketBlock] = market.blocks()
+        self._refs: deque[Ref] = deque()
+        self._messages: Iterator[Message] = iter(())
+
+    def refer(self, recorded: Ref, seq: int) -> None:
+        if not self._refs:
+            block = next(self._blocks, None)
+            if block is None:
+                raise _Difference(seq, "recorded more market data than the datasets have")
+            self._refs.extend(block.refs)
+            self._messages = iter(block.messages)
+        ref = self._refs.popleft()
+        if recorded.dataset_hash != ref.dataset_hash:
+            raise DataError(
+                f"the dataset {self._names[ref.dataset_hash]} has changed: its hash is {ref.dataset_hash}, the journal "
+                f"refers to {recorded.dataset_hash}",
+                "put the original back",
+            )
+        if recorded != ref:
+            raise _Difference(seq, f"recorded {_shown(encode(recorded))} derived {_shown(encode(ref))}")
+
+    def next(self) -> Message | None:
+        return None if self._refs else next(self._messages, None)
 
 
 def _records(blocks: Iterator[Block]) -> Iterator[_Recorded]:
@@ -208,20 +247,28 @@ def _read_run(folder: Path) -> _RunFile:
         raise ConfigError(f"{path} is damaged: {error}", "run the backtest again") from None
 
 
-def _open_dataset(facts: _RunFile) -> BarDataset:
-    path = Path(facts.data)
-    if not path.exists():
-        raise DataError(f"the run's dataset {path} is gone", "put it back where it was")
-    return open_bar_data(path, facts.bar_options, {facts.instrument.symbol: facts.instrument})
+def _open_market(facts: _RunFile) -> RecordedMarket:
+    paths = [Path(path) for path in facts.data]
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"the run's dataset {path} is gone", "put it back where it was")
+    request = MarketRequest(
+        data=tuple(paths), bars=facts.bar_options, start_ns=facts.start_ns, end_ns=facts.end_ns
+    )
+    return open_market(request, {instrument.symbol: instrument for instrument in facts.instruments})
 
 
-def _spec(facts: _RunFile, started: RunStarted) -> SystemSpec:
+def _spec(
+    facts: _RunFile, loaded: dict[str, LoadedStrategy], started: RunStarted, market: RecordedMarket
+) -> SystemSpec:
     config = Config.model_validate(facts.config)
     hosted = []
     for described in started.strategies:
-        loaded = load_strategy(facts.strategy)
-        params = convert_params(loaded.name, loaded.cls.Params, msgspec.json.decode(described.params))
-        objects = tuple((index, loaded.cls(params)) for index in described.instruments)
+        own = loaded.get(described.strategy_id)
+        if own is None:
+            raise JournalError(f"run.json names no file of the strategy {described.strategy_id}")
+        params = convert_params(own.name, own.cls.Params, msgspec.json.decode(described.params))
+        objects = tuple((index, own.cls(params)) for index in described.instruments)
         hosted.append(HostedSpec(strategy_id=described.strategy_id, objects=objects))
     return SystemSpec(
         run_id=started.run_id,
@@ -231,19 +278,21 @@ def _spec(facts: _RunFile, started: RunStarted) -> SystemSpec:
         instruments=started.instruments,
         strategies=tuple(hosted),
         risk_profile=started.risk_profile,
-        risk_rules=config.risk.profiles[started.risk_profile].rules,
+        risk_rules=rules_of(config, started.risk_profile, market),
         cost_bps=EXACT.add(config.backtest.fee_bps, config.backtest.slippage_bps),
         fixed_qty=facts.qty,
+        account=account_of(config.backtest, [instrument.kind for instrument in started.instruments]),
     )
 
 
-def _notes(facts: _RunFile, started: RunStarted) -> tuple[str, ...]:
+def _notes(loaded: dict[str, LoadedStrategy], started: RunStarted) -> tuple[str, ...]:
     changed = []
     if started.code_hash != package_hash():
         changed.append("njord's code")
-    loaded = load_strategy(facts.strategy)
-    if any(described.source_hash != loaded.source_hash for described in started.strategies):
-        changed.append(f"the strategy {loaded.path.name}")
+    for described in started.strategies:
+        own = loaded.get(described.strategy_id)
+        if own is not None and described.source_hash != own.source_hash:
+            changed.append(f"the strategy {own.path.name}")
     return tuple(f"{what} has changed since this run; a difference may be meant" for what in changed)
 
 

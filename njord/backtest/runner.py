@@ -1,42 +1,44 @@
-"""The history host: rows of a dataset, timers and the venue's replies, in the one inbound order, into the engine.
+"""The history host: a market's events, timers and the venue's words, in the one inbound order, into the engine.
 
 Everything that decides is in `njord/system.py`; this loop owns the simulated venue and the timers. At one instant
-timers come first, then what the venue replies, then the bar (`core/ordering.py`). The books are compared with the
-venue's truth after every fill.
+timers come first, then what the venue reports, then trades and books, then bars (`core/ordering.py`). On ticks the
+exchange has its own time: before a message is told it is asked to come as far, and every timer and report that falls
+due on the way is told first. The books are compared with the venue's truth after every fill.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
-
-import numpy as np
-from numpy.typing import NDArray
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 from njord.backtest.equity import EquityRecorder
+from njord.backtest.market import Market, MarketBlock
 from njord.backtest.recorder import Recorder
 from njord.core.contracts import (
+    AmendEvent,
     Bar,
     CancelEvent,
     FillEvent,
+    FundingEvent,
     KillSwitchState,
     Message,
     OrderEvent,
-    Ref,
+    OrderUpdate,
     RunStarted,
     TimerFired,
     TimerSet,
 )
 from njord.core.errors import InvariantError
+from njord.core.orders import TERMINAL
 from njord.core.types import TradingState
 from njord.execution.gateway import Gateway
 from njord.performance.streaming import EquityStatistics
-from njord.storage.dataset import BarChunk, BarDataset
-from njord.storage.journal import JournalWriter
 from njord.system import System
 from njord.venues.simulated import Report, SimulatedVenue
 
 FOREVER_NS = 2**63 - 1
-CHUNK_ROWS = 8192
-_LEAVES: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, TimerSet})
+_ORDERS: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, AmendEvent})
+_LEAVES: frozenset[type[Message]] = _ORDERS | {TimerSet}
 _TimerKey = tuple[str, int, str]
 
 
@@ -69,22 +71,24 @@ class Timers:
 
 
 class HistoryHost:
-    """Runs one system over one dataset.
+    """Runs one system over one market.
 
     Args:
         system: What decides.
-        venue: Where approved orders go.
-        journal: The journal that `system` writes.
+        venue: Where approved orders go; it has the market's ticks already.
+        market: What happens.
+        account_id: Whose account it is.
         recorder: Follows orders, fills and refusals.
-        equity: Follows equity at every bar close.
-        statistics: Summarizes equity as it comes.
+        equity: Follows the account's worth.
+        statistics: Summarizes it as it comes.
     """
 
     def __init__(
         self,
         system: System,
         venue: SimulatedVenue,
-        journal: JournalWriter,
+        market: Market,
+        account_id: str,
         recorder: Recorder,
         equity: EquityRecorder,
         statistics: EquityStatistics,
@@ -92,23 +96,31 @@ class HistoryHost:
         self._engine = system.engine
         self._account = system.ledger.account
         self._venue = venue
-        self._journal = journal
+        self._market = market
         self._recorder = recorder
         self._equity = equity
         self._statistics = statistics
-        self._gateway = Gateway(venue, venue.exchange_rules())
+        self._gateway = Gateway(venue, venue.exchange_rules(), account_id)
         self._timers = Timers()
+        self._indices = range(len(market.instruments))
+        self._has_ticks = any(market.has_ticks(index) for index in self._indices)
+        self._n_open = 0  # Orders that were sent and have not ended; followed on ticks alone.
+        self._row = 0  # Of the message under way, in its block.
         self._now_ns = 0
         self._last_bar: Bar | None = None
 
     def run(
         self,
         started: RunStarted,
-        dataset: BarDataset,
-        rows: tuple[int, int],
-        progress: Callable[[int], None] = lambda n_rows: None,
+        on_block: Callable[[int], None] = lambda n_events: None,
+        until_ns: int | None = None,
     ) -> None:
-        """Feed rows [first, end) of `dataset` to the engine, to the end.
+        """Feed the market to the engine, to its end, or to `until_ns`.
+
+        Args:
+            started: The first record.
+            on_block: Called after every block with the number of market events so far.
+            until_ns: Stop before the first event later than this, with everything as it is then: nothing expires.
 
         Raises:
             InvariantError: Our books and the venue's disagree, or a promise of the engine is broken.
@@ -118,48 +130,100 @@ class HistoryHost:
             ts_ns=started.ts_ns, state=TradingState.ACTIVE, source="backtest", valid_until_ns=FOREVER_NS
         )
         self._step(active)
-        interval_ns = dataset.interval_ns
-        for chunk in dataset.chunks(rows[0], rows[1], CHUNK_ROWS):
-            self._run_chunk(chunk, dataset.hash, interval_ns)
-            self._journal.commit()
-            progress(chunk.first_row + chunk.close.size - rows[0])
+        run_block = self._run_bars if len(self._indices) == 1 and not self._has_ticks else self._run_mixed
+        n_events = 0
+        for block in self._market.blocks():
+            ends = until_ns is not None and block.messages[-1].ts_ns > until_ns
+            known = _until(block, until_ns) if ends and until_ns is not None else block
+            if known.messages:
+                for ref in known.refs:
+                    self._step(ref)
+                run_block(known)
+                self._close_block(known)
+                n_events += len(known.messages)
+                on_block(n_events)
+            if ends:
+                break
+        if until_ns is not None:
+            self._pass_time(max(until_ns, self._now_ns))
+            return
         self._deliver(self._venue.expire_all(self._now_ns), self._now_ns)
-        self._journal.sync()
+        self._statistics.update(*self._equity.finish())
 
-    # The loop over all bars: what does not have to happen on every bar is kept out of it.
-    def _run_chunk(self, chunk: BarChunk, dataset_hash: str, interval_ns: int) -> None:
-        n_rows = int(chunk.close.size)
-        first_close_ns = int(chunk.ts_open_ns[0]) + interval_ns
-        ref = Ref(
-            ts_ns=first_close_ns,
-            dataset_hash=dataset_hash,
-            instrument=0,
-            first_row=chunk.first_row,
-            last_row=chunk.first_row + n_rows - 1,
-        )
-        self._step(ref)
+    # The loop over all bars of one instrument: what does not have to happen on every bar is kept out of it.
+    def _run_bars(self, block: MarketBlock) -> None:
         step, venue, timers = self._engine.step, self._venue, self._timers
-        bars = chunk_bars(chunk, interval_ns)
+        bars = cast(Sequence[Bar], block.messages)
+        may_need = venue.terms.account == "perpetual" or venue.terms.entry_latency_ns > 0
         for row, bar in enumerate(bars):
             ts_ns = bar.ts_ns
             if timers.next_due_ns <= ts_ns:
-                last = bars[row - 1] if row else self._last_bar
-                if last is not None:
-                    venue.observe(last)  # What a timer sends is measured at the last known price.
-                for timer in timers.pop(ts_ns):
-                    self._step(timer)
-            if venue.n_working and self._deliver(venue.on_bar(bar), ts_ns):
-                self._equity.change(row, self._account.cash, self._account.position(0).qty)
+                self._last_bar = bars[row - 1] if row else self._last_bar
+                self._fire(ts_ns)
+            if venue.n_working or (may_need and venue.needs_bars):
+                self._row = row
+                self._deliver(venue.on_bar(bar), ts_ns)
             done = step(bar)
             if len(done) > 1:
                 venue.observe(bar)
                 self._follow(done, ts_ns)
         self._last_bar = bars[-1]
-        self._now_ns = self._last_bar.ts_ns
-        self._mark(chunk.ts_open_ns + interval_ns, chunk.close)
 
-    def _mark(self, ts_ns: NDArray[np.int64], close: NDArray[np.int64]) -> None:
-        self._statistics.update(ts_ns, self._equity.close_chunk(ts_ns, close))
+    # Several instruments, or ticks: every bar is seen by the venue, because a price of one may matter to another.
+    def _run_mixed(self, block: MarketBlock) -> None:
+        step, venue = self._engine.step, self._venue
+        for row, message in enumerate(block.messages):
+            ts_ns = message.ts_ns
+            self._row = row
+            self._pass_time(ts_ns)
+            if type(message) is Bar:
+                if venue.n_working or venue.needs_bars:
+                    self._deliver(venue.on_bar(message), ts_ns)
+                else:
+                    venue.observe(message)
+            done = step(message)
+            if len(done) > 1:
+                self._follow(done, ts_ns)
+
+    def _close_block(self, block: MarketBlock) -> None:
+        self._row = 0
+        self._now_ns = block.messages[-1].ts_ns
+        self._statistics.update(*self._equity.close_block(block.marks()))
+
+    # Everything that falls due until a message at `ts_ns`: at one instant timers first, then reports.
+    def _pass_time(self, ts_ns: int) -> None:
+        timers, venue = self._timers, self._venue
+        if not self._has_ticks:
+            if timers.next_due_ns <= ts_ns:
+                self._fire(ts_ns)
+            return
+        while True:
+            due_ns = min(ts_ns, timers.next_due_ns)
+            if not self._n_open and not venue.needs_bars:
+                if timers.next_due_ns > ts_ns:
+                    return  # Nothing of ours is there that ticks could touch: the exchange may wait.
+            else:
+                due_ns = min(due_ns, venue.next_report_ns)
+                venue.advance(due_ns)
+                if venue.server_time() < due_ns or venue.next_report_ns < due_ns:
+                    continue  # Something happened on the way, which may be known earlier.
+            if timers.next_due_ns <= due_ns:
+                self._fire(due_ns)
+            elif venue.next_report_ns <= due_ns:
+                self._deliver(venue.take(due_ns), due_ns)
+            elif due_ns >= ts_ns:
+                return
+
+    def _fire(self, until_ns: int) -> None:
+        if self._last_bar is not None:
+            self._venue.observe(self._last_bar)  # What a timer sends is measured at the last known price.
+        for timer in self._timers.pop(until_ns):
+            self._step(timer)
+
+    # The exchange may have waited: an order meets it as it is now.
+    def _catch_up(self, now_ns: int) -> None:
+        while self._venue.server_time() < now_ns:
+            self._venue.advance(now_ns)
 
     def _step(self, message: Message) -> None:
         self._follow(self._engine.step(message), message.ts_ns)
@@ -173,8 +237,13 @@ class HistoryHost:
             if observe is not None:
                 observe(message)
             if kind not in _LEAVES:
+                if self._has_ticks and isinstance(message, OrderUpdate) and message.status in TERMINAL:
+                    self._n_open -= 1
                 continue
-            if isinstance(message, (OrderEvent, CancelEvent)):
+            if isinstance(message, (OrderEvent, CancelEvent, AmendEvent)):
+                if self._has_ticks:
+                    self._catch_up(now_ns)
+                    self._n_open += kind is OrderEvent
                 reply = self._gateway.send(message, now_ns)
                 if reply is not None:
                     self._step(reply)
@@ -183,41 +252,30 @@ class HistoryHost:
             elif isinstance(message, TimerSet):
                 self._timers.set(message)
 
-    # Returns whether anything was filled.
-    def _deliver(self, reports: list[Report], now_ns: int) -> bool:
-        filled = False
+    def _deliver(self, reports: list[Report], now_ns: int) -> None:
+        moved = False
         for report in reports:
             message = self._gateway.translate(report, now_ns)
             self._step(message)
-            if isinstance(message, FillEvent):
-                filled = True
-        if filled:
+            if isinstance(message, FillEvent | FundingEvent):
+                moved = True
+        if moved:
+            self._equity.change(self._row, self._account)
             self._reconcile()
-        return filled
 
+    # On ticks the venue knows of fills that we are yet to be told of: it says what we should believe.
     def _reconcile(self) -> None:
-        cash, qty = self._account.cash, self._account.position(0).qty
-        if cash != self._venue.cash or qty != self._venue.held_qty(0):
-            raise InvariantError(
-                f"our books say cash {cash} and position {qty}, "
-                f"the venue says {self._venue.cash} and {self._venue.held_qty(0)}"
-            )
+        account, venue = self._account, self._venue
+        if account.cash != venue.told_cash:
+            raise InvariantError(f"our books say cash {account.cash}, the venue says {venue.told_cash}")
+        for index in self._indices:
+            if account.position(index).qty != venue.told_qty(index):
+                raise InvariantError(
+                    f"our books say {account.position(index).qty} of {self._market.instruments[index].symbol}, "
+                    f"the venue says {venue.told_qty(index)}"
+                )
 
 
-def chunk_bars(chunk: BarChunk, interval_ns: int) -> list[Bar]:
-    """Return a chunk's rows as messages."""
-    columns = (chunk.ts_open_ns, chunk.open, chunk.high, chunk.low, chunk.close, chunk.volume_lots)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        Bar(
-            ts_ns=ts_open_ns + interval_ns,
-            instrument=0,
-            ts_open_ns=ts_open_ns,
-            open=open_,
-            high=high,
-            low=low,
-            close=close,
-            volume_lots=volume,
-        )
-        for ts_open_ns, open_, high, low, close, volume in rows
-    ]
+def _until(block: MarketBlock, until_ns: int) -> MarketBlock:
+    n_known = bisect_right(block.messages, until_ns, key=lambda message: message.ts_ns)
+    return MarketBlock(block.refs, block.messages[:n_known])

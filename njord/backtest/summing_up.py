@@ -1,5 +1,6 @@
-"""From what a run left behind to its result: exact totals, round trips, statistics, assumptions in sentences."""
+"""From what a run left behind to its result: exact totals, contributions, round trips, statistics, findings."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -7,28 +8,68 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from njord.backtest.account_books import AccountBooks, account_books
+from njord.backtest.assumptions import assumptions
 from njord.backtest.equity import EquityRecorder
-from njord.backtest.recorder import RecordedFill, Recorder
+from njord.backtest.findings_input import with_findings
+from njord.backtest.orders_table import order_rows
+from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
+from njord.backtest.reported import ReportedMarket
 from njord.backtest.result import (
     CURVE_POINTS_MAX,
+    ORDERS_MAX,
     BacktestResult,
     ResultFill,
     ResultOpenLot,
-    ResultOrder,
     ResultTrip,
 )
+from njord.backtest.run_data import data_of, data_warnings
+from njord.backtest.samples import sampled_exposure
+from njord.core.config import BacktestConfig
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
-from njord.core.units import EXACT, ZERO, plain
+from njord.core.types import LIMIT, OrderReason, TimeInForce
+from njord.core.units import EXACT, plain, ratio
+from njord.performance.benchmark import compare
+from njord.performance.contribution import (
+    Contribution,
+    by_instrument,
+    by_strategy,
+    in_all,
+)
+from njord.performance.exposure import Ranges, gross_exposure, share_of_time, union
+from njord.performance.queue import QueueStatistics, RestingOrder, queue_statistics
 from njord.performance.streaming import EquityStatistics
-from njord.performance.summary import summarize, to_json_values
-from njord.performance.trades import OpenLot, RoundTrip, RoundTripBook, TradeFill
-from njord.portfolio.rebalance import SIZING_BUFFER
+from njord.performance.summary import Summary, summarize, to_json_values
+from njord.performance.trades import OpenLot, RoundTrip
+from njord.performance.turnover import break_even, maker_taker, turnover
 from njord.risk.profile import describe
-from njord.storage.certificate.tally import overlap_ns
-from njord.storage.dataset import BarDataset
 from njord.system import System, SystemSpec
 from njord.venues.simulated import SimulatedVenue
+
+EXPOSURE_POINTS_MAX = 2_000
+_RESTS = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+_NEVER_WORKED = frozenset({OrderReason.POST_ONLY_WOULD_TAKE, OrderReason.ENTRY_ENDED})
+
+
+class RunContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report says of a run beyond what decided in it.
+
+    Attributes:
+        strategies: Of each `id`, `params`, `warm_up_bars`, `source_hash`, `symbols`.
+        settings: The `backtest` section of the configuration.
+        warnings: Of loading the strategies and reading the data.
+        assumptions: Beyond those of the data and the settings, such as a shift of clocks.
+    """
+
+    version: str
+    synthetic: bool
+    strategies: tuple[dict[str, Any], ...]
+    settings: BacktestConfig
+    config_hash: str
+    code_hash: str
+    warnings: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,127 +84,182 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     journal_head: str
 
 
-def sum_up(
-    spec: SystemSpec, dataset: BarDataset, rows: tuple[int, int], outcome: Outcome, context: dict[str, Any]
-) -> BacktestResult:
-    """Return the result of a run.
+def sum_up(spec: SystemSpec, market: ReportedMarket, outcome: Outcome, context: RunContext) -> BacktestResult:
+    """Return the result of a run, findings included.
 
     Raises:
-        InvariantError: Round trips and the ledger do not agree on the profit.
+        InvariantError: Contributions or round trips and the ledger do not agree on the profit.
     """
-    instrument = spec.instruments[0]
     recorder, ledger = outcome.recorder, outcome.system.ledger
-    account = ledger.account
-    final_equity = account.equity(ledger.mark_ticks)
+    final_equity = ledger.account.equity(ledger.mark_ticks)
     if final_equity is None:
         raise InvariantError("the run ended without a price for an open position")
-    trips, lots = _round_trips(instrument, recorder.fills)
-    mark = instrument.price(ledger.mark_ticks[0])
-    fees = account.fees
-    _agree(trips, lots, mark, EXACT.subtract(final_equity, spec.capital))
-    n_rows = rows[1] - rows[0]
-    summary = summarize(
-        outcome.statistics,
-        trips,
-        capital=spec.capital,
-        final_equity=final_equity,
-        fees=fees,
-        n_fills=len(recorder.fills),
-        exposure=outcome.equity.n_bars_invested / n_rows,
-        interval_ns=dataset.interval_ns,
-    )
-    stats = to_json_values(summary)
-    if not isinstance(stats, dict):
-        raise InvariantError("a summary is a structure")
-    ts_ns, equity = outcome.equity.sample(CURVE_POINTS_MAX)
-    return BacktestResult(
+    profit = EXACT.subtract(final_equity, spec.capital)
+    marks = [each.price(ticks) for each, ticks in zip(spec.instruments, ledger.mark_ticks, strict=True)]
+    books = account_books(spec, recorder, marks, profit)
+    total = in_all(books.pairs)
+    split = maker_taker(books.fills)
+    summary = _summary(spec, outcome, books, final_equity, total)
+    mean_equity, hold = _read_curve(outcome)
+    ts_ns, equity, benchmark = outcome.equity.sample(CURVE_POINTS_MAX)
+    result = BacktestResult(
         run_id=spec.run_id,
-        njord_version=context["version"],
-        synthetic=context["synthetic"],
-        strategy=context["strategy"],
-        instrument=msgspec.to_builtins(instrument, builtin_types=(Decimal,)) | {"id": instrument.id},
+        njord_version=context.version,
+        synthetic=context.synthetic,
+        findings=[],
+        poison=None,
+        warm_up_check=None,
+        strategies=list(context.strategies),
+        instruments=[_instrument(each) for each in spec.instruments],
         report_asset=spec.report_asset,
-        data=_data(dataset, rows, recorder),
+        start_ns=market.start_ns,
+        end_ns=market.end_ns,
+        data=data_of(market, recorder),
         capital=plain(spec.capital),
         final_equity=plain(final_equity),
-        fees=plain(fees),
+        fees=plain(total.fees),
         slippage=plain(outcome.venue.slippage_paid),
-        stats=stats,
-        fills=[_fill(instrument, fill, recorder) for fill in recorder.fills],
-        unfilled_orders=_unfilled(instrument, recorder),
-        round_trips=[_trip(trip) for trip in trips],
-        open_lots=[_lot(lot, mark) for lot in lots],
+        funding=plain(total.funding),
+        stats=_json(summary),
+        benchmark=_json(compare(outcome.statistics, hold, summary.ratio_basis)),
+        contributions=_contributions(books.pairs, spec.instruments, profit),
+        maker_taker=_json(split),
+        queue=_queue(outcome),
+        turnover=_json(turnover(total.traded_notional, mean_equity, outcome.statistics.elapsed_ns)),
+        exposure=_exposure(market, outcome),
+        break_even=_json(break_even(profit, split)),
+        fills=[_fill(spec.instruments[fill.instrument], fill, recorder) for fill in recorder.fills],
+        orders=list(order_rows(recorder.orders[:ORDERS_MAX], spec.instruments)),
+        n_orders=len(recorder.orders),
+        n_never_filled=sum(not order.fills for order in recorder.orders),
+        orders_file="orders.parquet",
+        round_trips=[_trip(spec.instruments, *each) for each in books.trips],
+        open_lots=[_lot(spec.instruments, marks, *each) for each in books.lots],
         refusals=dict(sorted(recorder.refusals.items())),
         endings=dict(sorted(recorder.endings.items())),
         order_list_hash=recorder.order_list_hash(),
         journal={"n_messages": outcome.n_messages, "head": outcome.journal_head},
         equity_curve=list(zip(ts_ns, equity, strict=True)),
+        benchmark_curve=benchmark,
         equity_curve_file="equity.parquet",
-        assumptions=[*dataset.assumptions, *_assumptions(spec, instrument, context)],
+        assumptions=_assumed(spec, market, context),
         risk_profile={"name": spec.risk_profile, "rules": describe(outcome.system.rules)},
-        costs=context["costs"],
-        warnings=[*context["warnings"], *_warnings(dataset)],
-        seed=context["seed"],
-        config_hash=context["config_hash"],
-        code_hash=context["code_hash"],
+        costs=_costs(context.settings),
+        warnings=[*context.warnings, *data_warnings(market)],
+        seed=context.settings.seed,
+        config_hash=context.config_hash,
+        code_hash=context.code_hash,
         error=recorder.suspended[0].error if recorder.suspended else "",
+    )
+    return with_findings(result)
+
+
+def _summary(
+    spec: SystemSpec, outcome: Outcome, books: AccountBooks, final_equity: Decimal, total: Contribution
+) -> Summary:
+    return summarize(
+        outcome.statistics,
+        [trip for _, trip in books.trips],
+        capital=spec.capital,
+        final_equity=final_equity,
+        fees=total.fees,
+        n_fills=len(outcome.recorder.fills),
+        exposure=outcome.equity.n_bars_invested / max(1, outcome.equity.n_points),
+        interval_ns=outcome.statistics.interval_ns,
     )
 
 
-def _round_trips(
-    instrument: Instrument, fills: Sequence[RecordedFill]
-) -> tuple[list[RoundTrip], Sequence[OpenLot]]:
-    book = RoundTripBook(instrument.money_scale)
-    trips: list[RoundTrip] = []
-    for fill in fills:
-        trips += book.apply(
-            TradeFill(
-                fill.ts_venue_ns,
-                fill.instrument,
-                fill.side,
-                instrument.price(fill.price_ticks),
-                instrument.qty(fill.qty_lots),
-                fill.fee,
-            )
-        )
-    return trips, book.open_lots()
+# Mean equity, and the statistics of buy and hold, from one pass over the curve.
+def _read_curve(outcome: Outcome) -> tuple[float, EquityStatistics]:
+    run, total = outcome.statistics, 0.0
+    hold = EquityStatistics(capital=run.capital, interval_ns=run.interval_ns)
+    for ts_ns, equity, held in outcome.equity.batches():
+        total += float(equity.sum())
+        hold.update(ts_ns, held)
+    n_points = outcome.equity.n_points
+    return (total / n_points if n_points else math.nan), hold
 
 
-# Two independent ways to the same profit: the ledger's average cost and the round trips' first in first out.
-def _agree(trips: Sequence[RoundTrip], lots: Sequence[OpenLot], mark: Decimal, profit: Decimal) -> None:
-    total = ZERO
-    for trip in trips:
-        total = EXACT.add(total, trip.pnl)
-    for lot in lots:
-        total = EXACT.add(total, lot.unrealized_pnl(mark))
-    if total != profit:
-        raise InvariantError(f"the ledger's profit is {profit}, round trips and open lots add up to {total}")
+def _json(value: msgspec.Struct) -> dict[str, Any]:
+    plain_values = to_json_values(value)
+    if not isinstance(plain_values, dict):
+        raise InvariantError(f"{type(value).__name__} is a structure")
+    return plain_values
 
 
-def _data(dataset: BarDataset, rows: tuple[int, int], recorder: Recorder) -> dict[str, Any]:
-    last = next(dataset.chunks(rows[1] - 1, rows[1]))
-    first = next(dataset.chunks(rows[0], rows[0] + 1))
-    start_ns, end_ns = int(first.ts_open_ns[0]), int(last.ts_open_ns[0]) + dataset.interval_ns
-    bad = dataset.certificate.bad_range_array()
-    run = np.array([[start_ns, end_ns]], dtype=np.int64)
-    held = np.array(recorder.held_ranges(0, end_ns), dtype=np.int64).reshape(-1, 2)
-    certificate = msgspec.to_builtins(dataset.certificate)
-    # Those two are for computing, not for reading; the hash stands for them.
-    del certificate["bad_ranges"], certificate["facts"]
+def _contributions(
+    pairs: Sequence[Contribution], instruments: Sequence[Instrument], profit: Decimal
+) -> dict[str, Any]:
+    def row(each: Contribution) -> dict[str, Any]:
+        values = _json(each)
+        index = values.pop("instrument")
+        symbol = None if index is None else instruments[index].symbol
+        of_profit = float(ratio(each.pnl, profit)) if profit else None
+        return {"strategy_id": values.pop("strategy_id"), "symbol": symbol, **values, "share": of_profit}
+
     return {
-        "file": dataset.name,
-        "hash": dataset.hash,
-        "interval_ns": dataset.interval_ns,
-        "first_row": rows[0],
-        "end_row": rows[1],
-        "n_bars": rows[1] - rows[0],
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-        "bad_ns": overlap_ns(bad, run),
-        "bad_in_positions_ns": overlap_ns(bad, held),
-        "certificate_hash": dataset.certificate.digest(),
-        "certificate": certificate,
+        "pairs": [row(each) for each in pairs],
+        "symbols": [row(each) for each in by_instrument(pairs)],
+        "strategies": [row(each) for each in by_strategy(pairs)],
+        "total": row(in_all(pairs)),
     }
+
+
+def _queue(outcome: Outcome) -> dict[str, Any]:
+    resting = [
+        RestingOrder(
+            qty_lots=order.asked_lots,
+            filled_lots=sum(fill.qty_lots for fill in order.fills),
+            accepted_ns=order.accepted_ns,
+            first_fill_ns=order.fills[0].ts_venue_ns if order.fills else None,
+            end_ns=order.end_ns,
+            ahead_lots=None
+            if order.sent is None
+            else outcome.venue.queue_ahead.get(order.sent.client_order_id),
+        )
+        for order in outcome.recorder.orders
+        if order.accepted_ns is not None and order.end_ns is not None and _rested(order)
+    ]
+    statistics: QueueStatistics = queue_statistics(resting)
+    return _json(statistics)
+
+
+# It waited in the book: priced, awake, not to be filled at once, and never had to take.
+def _rested(order: RecordedOrder) -> bool:
+    is_awake = order.type is LIMIT or (order.type.has_limit and order.triggered_ns is not None)
+    never_worked = order.terminal.partition("/")[2] in _NEVER_WORKED
+    return (
+        is_awake and order.tif in _RESTS and not never_worked and all(fill.is_maker for fill in order.fills)
+    )
+
+
+def _exposure(market: ReportedMarket, outcome: Outcome) -> dict[str, Any]:
+    recorder = outcome.recorder
+    ts_list, equity, _ = outcome.equity.sample(EXPOSURE_POINTS_MAX)
+    ts_ns = np.array(ts_list, dtype=np.int64)
+    fractions = sampled_exposure(market, recorder.fills, ts_ns, np.array(equity, dtype=np.float64))
+    held: list[Ranges] = [
+        recorder.held_ranges(index, market.end_ns) for index in range(len(market.instruments))
+    ]
+    span = (market.start_ns, market.end_ns)
+    return {
+        "time_in_market": share_of_time(union(held), *span),
+        "symbols": [
+            {"symbol": instrument.symbol, "time_in_market": share_of_time(ranges, *span)}
+            for instrument, ranges in zip(market.instruments, held, strict=True)
+        ],
+        "gross": _json(gross_exposure(ts_ns, fractions)),
+        "curve": [
+            (ts, round(value, 6))
+            for ts, value in zip(ts_list, fractions.tolist(), strict=True)
+            if value == value  # NaN: no equity left to compare with.
+        ],
+    }
+
+
+def _instrument(instrument: Instrument) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(instrument, builtin_types=(Decimal,))
+    return built | {"id": instrument.id}
 
 
 def _fill(instrument: Instrument, fill: RecordedFill, recorder: Recorder) -> ResultFill:
@@ -181,24 +277,7 @@ def _fill(instrument: Instrument, fill: RecordedFill, recorder: Recorder) -> Res
     )
 
 
-def _unfilled(instrument: Instrument, recorder: Recorder) -> list[ResultOrder]:
-    return [
-        ResultOrder(
-            order_no=order.order_no,
-            ts_ns=order.ts_ns,
-            symbol=instrument.symbol,
-            side=order.side,
-            type=order.type,
-            limit_price=plain(instrument.price(order.limit_price_ticks)) if order.limit_price_ticks else None,
-            qty=plain(instrument.qty(order.qty_lots)),
-            terminal=order.terminal,
-        )
-        for order in recorder.orders
-        if order.terminal != "filled"
-    ]
-
-
-def _trip(trip: RoundTrip) -> ResultTrip:
+def _trip(instruments: Sequence[Instrument], strategy_id: str, trip: RoundTrip) -> ResultTrip:
     return ResultTrip(
         side=trip.side,
         ts_open_ns=trip.ts_open_ns,
@@ -209,40 +288,35 @@ def _trip(trip: RoundTrip) -> ResultTrip:
         fees=plain(trip.fees),
         pnl=plain(trip.pnl),
         return_fraction=trip.return_fraction,
+        symbol=instruments[trip.instrument].symbol,
+        strategy_id=strategy_id,
     )
 
 
-def _lot(lot: OpenLot, mark: Decimal) -> ResultOpenLot:
+def _lot(
+    instruments: Sequence[Instrument], marks: Sequence[Decimal], strategy_id: str, lot: OpenLot
+) -> ResultOpenLot:
     return ResultOpenLot(
         side=lot.side,
         ts_open_ns=lot.ts_open_ns,
         qty=plain(lot.qty),
         entry_price=plain(lot.entry_price),
         fees=plain(lot.fees),
-        unrealized_pnl=plain(lot.unrealized_pnl(mark)),
+        unrealized_pnl=plain(lot.unrealized_pnl(marks[lot.instrument])),
+        symbol=instruments[lot.instrument].symbol,
+        strategy_id=strategy_id,
     )
 
 
-def _assumptions(spec: SystemSpec, instrument: Instrument, context: dict[str, Any]) -> list[str]:
-    costs = context["costs"]
-    size = (
-        f"Every entry has the fixed quantity {plain(spec.fixed_qty)} {instrument.base}."
-        if spec.fixed_qty is not None
-        else "A weight is turned into a quantity once, at the deciding bar's close, leaving room for fee, slippage "
-        f"and {SIZING_BUFFER:%}."
-    )
-    return [
-        "An order decided on a bar's close fills at the next bar's open; latency below one bar changes nothing.",
-        f"Taker fee {costs['taker_fee_bps']} bp, maker fee {costs['maker_fee_bps']} bp, rounded against us.",
-        f"Slippage {costs['slippage_bps']} bp on every order that takes, to the next worse tick.",
-        "A limit order fills in full when a bar touches it, at the open if the bar opens beyond it; volume is not "
-        "a limit.",
-        "Inside a bar the pessimistic reading wins; on a bar that contradicts itself only the open is believed.",
-        size,
-        "At the end positions are marked at the last close, not sold; working orders expire.",
-        "Ratios use 365 days a year and a risk-free rate of 0.",
-    ]
+def _assumed(spec: SystemSpec, market: ReportedMarket, context: RunContext) -> list[str]:
+    kinds = {source.kind for source in market.sources}
+    of_data = [sentence for source in market.sources for sentence in source.assumptions]
+    return list(dict.fromkeys([*of_data, *context.assumptions, *assumptions(spec, context.settings, kinds)]))
 
 
-def _warnings(dataset: BarDataset) -> list[str]:
-    return [finding.says for finding in dataset.certificate.faults() if finding.grade != "A"]
+def _costs(settings: BacktestConfig) -> dict[str, str]:
+    return {
+        "taker_fee_bps": f"{settings.fee_bps:f}",
+        "maker_fee_bps": f"{settings.maker_fee_bps:f}",
+        "slippage_bps": f"{settings.slippage_bps:f}",
+    }

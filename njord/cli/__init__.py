@@ -6,6 +6,7 @@
 3    the strategy raised an error and was suspended; the report exists
 4    the journal, the disk, or a promise of the engine failed
 5    a venue refused, or can not be reached
+6    a decision has read the future
 130  interrupted
 """
 
@@ -18,6 +19,7 @@ EXIT_USER = 2
 EXIT_STRATEGY = 3
 EXIT_BROKEN = 4
 EXIT_VENUE = 5
+EXIT_LEAK = 6
 EXIT_INTERRUPTED = 130
 _INTERRUPTED = "interrupted; nothing half-done was kept"
 

@@ -12,10 +12,19 @@ from njord.cli.data_app import data_app
 from njord.cli.options import (
     HERE,
     Columns,
+    Data,
+    End,
     Json,
     Lot,
     MinNotional,
+    Params,
+    Qty,
+    Repair,
     Root,
+    Seed,
+    Settings,
+    Start,
+    Strategies,
     Symbol,
     Tick,
     Timeframe,
@@ -65,21 +74,35 @@ def _main(
 
 @app.command()
 def backtest(
-    strategy: Annotated[str, typer.Argument(help="A name such as sma_cross, or the path of a .py file.")],
-    data: Annotated[
-        Path, typer.Option("--data", help="Bars: a file, or a dataset as `njord data list` names it.")
-    ],
-    param: Annotated[list[str] | None, typer.Option("--param", help="key=value, may be repeated.")] = None,
+    strategies: Strategies,
+    data: Data,
+    param: Params = None,
     capital: Annotated[str | None, typer.Option(help="Opening cash in the quote asset.")] = None,
     fee_bps: Annotated[str | None, typer.Option(help="Fee of takers and makers, in basis points.")] = None,
     maker_fee_bps: Annotated[str | None, typer.Option(help="Fee of makers, if it differs.")] = None,
     slippage_bps: Annotated[str | None, typer.Option(help="Slippage of orders that take.")] = None,
-    symbol: Symbol = None,
-    start: Annotated[
-        str | None, typer.Option(help="First bar, ISO 8601, UTC unless it says otherwise.")
+    slippage_model: Annotated[
+        str | None, typer.Option(help="fixed, linear or square_root: what an order's size adds.")
     ] = None,
-    end: Annotated[str | None, typer.Option(help="End of the range, exclusive.")] = None,
-    qty: Annotated[str | None, typer.Option(help="Fixed quantity per entry, in the base asset.")] = None,
+    max_volume_share: Annotated[
+        str | None, typer.Option(help="Our part of a bar's volume at most, a fraction; 0 = no limit.")
+    ] = None,
+    latency_ms: Annotated[
+        str | None, typer.Option(help="Of a request to the venue, and of its answer back.")
+    ] = None,
+    queue_model: Annotated[
+        str | None, typer.Option(help="On ticks, how a queue moves: risk_averse or probability.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="auto, spot, margin or perpetual.")] = None,
+    leverage: Annotated[str | None, typer.Option(help="Of margin and perpetual accounts.")] = None,
+    setting: Settings = None,
+    poison: Annotated[
+        str | None, typer.Option(help="How many cuts look for decisions that read the future; or off.")
+    ] = None,
+    symbol: Symbol = None,
+    start: Start = None,
+    end: End = None,
+    qty: Qty = None,
     tick: Tick = None,
     lot: Lot = None,
     min_notional: MinNotional = None,
@@ -88,29 +111,39 @@ def backtest(
     time_unit: TimeUnit = None,
     timezone: Timezone = None,
     time_is_close: TimeIsClose = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Sort rows and drop duplicates; counted.")] = False,
+    repair: Repair = False,
     risk_profile: Annotated[str | None, typer.Option(help="Named limits of the configuration.")] = None,
-    seed: Annotated[str | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Seed = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the result there; - prints it alone.")
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Also write the page there.")] = None,
     root: Root = HERE,
 ) -> int:
-    """Run a strategy over a file of bars and write an honest report.
+    """Run strategies over bars or ticks and write an honest report.
 
     Example: njord backtest sma_cross --data BTCUSDT-1m.csv --param fast=10 --param slow=30 --fee-bps 10
 
-    Exit codes: 0 done, 2 wrong input, 3 the strategy failed, 4 the journal or the engine failed.
+    Exit codes: 0 done, 2 wrong input, 3 a strategy failed, 4 the journal or the engine failed, 6 a decision has read
+    the future.
     """
-    from njord.cli.backtest import Flags, run
+    from njord.cli.backtest import Flags, parse_latency_ms, parse_poison, parse_settings, run
 
     flags = Flags(
         settings={
+            **parse_settings(tuple(setting or ())),
             "backtest.capital": capital,
             "backtest.fee_bps": fee_bps,
             "backtest.maker_fee_bps": maker_fee_bps if maker_fee_bps is not None else fee_bps,
             "backtest.slippage_bps": slippage_bps,
+            "backtest.slippage_model": slippage_model,
+            "backtest.max_volume_share": max_volume_share,
+            "backtest.entry_latency_ns": parse_latency_ms(latency_ms),
+            "backtest.response_latency_ns": parse_latency_ms(latency_ms),
+            "backtest.queue_model": queue_model,
+            "backtest.account": account,
+            "backtest.leverage": leverage,
+            "backtest.poison_cuts": parse_poison(poison),
             "backtest.risk_profile": risk_profile,
             "backtest.seed": seed,
         },
@@ -129,7 +162,63 @@ def backtest(
         time_is_close=time_is_close,
         repair=repair,
     )
-    return run(strategy, data, flags, root, json_file, report)
+    return run(tuple(strategies), tuple(data), flags, root, json_file, report)
+
+
+@app.command()
+def poison(
+    strategies: Strategies,
+    data: Data,
+    cuts: Annotated[
+        int, typer.Option(help="How many random moments after which the market is another.")
+    ] = 30,
+    param: Params = None,
+    setting: Settings = None,
+    symbol: Symbol = None,
+    start: Start = None,
+    end: End = None,
+    qty: Qty = None,
+    tick: Tick = None,
+    lot: Lot = None,
+    min_notional: MinNotional = None,
+    timeframe: Timeframe = None,
+    column: Columns = None,
+    time_unit: TimeUnit = None,
+    timezone: Timezone = None,
+    time_is_close: TimeIsClose = False,
+    repair: Repair = False,
+    seed: Seed = None,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Find decisions that read the future, or more history than the declared warm-up.
+
+    Example: njord poison sma_cross --data BTCUSDT-1m.csv --cuts 30
+
+    Exit codes: 0 passed, 1 the declared warm-up is too short, 2 wrong input, 3 a strategy failed, 6 a decision has read
+    the future (the first is named).
+    """
+    from njord.cli.backtest import Flags, parse_settings
+    from njord.cli.poison import run
+
+    flags = Flags(
+        settings={**parse_settings(tuple(setting or ())), "backtest.seed": seed},
+        params=tuple(param or ()),
+        columns=tuple(column or ()),
+        symbol=symbol,
+        start=start,
+        end=end,
+        qty=qty,
+        tick=tick,
+        lot=lot,
+        min_notional=min_notional,
+        timeframe=timeframe,
+        time_unit=time_unit,
+        timezone=timezone,
+        time_is_close=time_is_close,
+        repair=repair,
+    )
+    return run(tuple(strategies), tuple(data), flags, root, cuts, json_out)
 
 
 @app.command()

@@ -26,7 +26,7 @@ def run(data: Path | None, seed: int, json_out: bool, root: Path) -> int:
             )
         write_synthetic_csv(data, DEMO_BARS, seed)
     flags = Flags(settings={})
-    finished = execute("sma_cross", data, flags, root, synthetic=is_synthetic)
+    finished = execute(("sma_cross",), (data,), flags, root, synthetic=is_synthetic)
     if json_out:
         print(
             msgspec.json.encode(

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from njord.adapters.config_loader import load_config, load_instruments
+from njord.adapters.iso_time import iso_ns
 from njord.core.config import check_number
 from njord.core.errors import ConfigError
 from njord.core.instrument import Instrument
-from njord.core.units import NS_PER_US
 from njord.storage.bars_options import BarOptions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,10 +73,8 @@ def parse_time(flag: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        since = (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment) - _EPOCH
-        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * NS_PER_US
-    except (ValueError, OverflowError):
+        return iso_ns(text)
+    except ValueError:
         raise ConfigError(
             f"{flag} takes an ISO 8601 time, was {text!r}", f"for example {flag} 2024-01-31T12:00:00"
         ) from None

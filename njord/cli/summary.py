@@ -1,16 +1,25 @@
-"""The terminal summary of a backtest. The truth first: what the data are worth and what it cost, then the rest."""
+"""The terminal summary of a backtest. The truth first: whether it reads the future, what stands out, what the data are
+worth and what it cost, then the rest.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from njord.backtest.findings_input import poison_facts, warm_up_facts
 from njord.backtest.page_text import duration
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import Finished
 from njord.core.units import NS_PER_S
+
+FINDINGS_MAX = 5
+PAIRS_MAX = 12
+LOTS_MAX = 6
+_COLORS = {"alarm": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -22,16 +31,20 @@ def make_console(stderr: bool = False) -> Console:
 def print_summary(console: Console, finished: Finished) -> None:
     """Print the summary of a finished run."""
     result = finished.result
-    title = f"{result.strategy['id']} on {result.instrument['symbol']}"
+    title = result.title
     if result.synthetic:
         title += "  (SYNTHETIC market: generated, not recorded)"
     console.print(f"\n[bold]{title}[/bold]", highlight=False)
     if result.error:
         console.print(f"[bold red]suspended[/bold red]: {result.error}", highlight=False, markup=True)
+    checked = f"future poison {_poison(result)}; warm-up {_warm_up(result)}"
+    console.print(f"[bold]checked[/bold]   {escape(checked)}", highlight=False)
+    _print_findings(console, result)
     for heading, rows in (
-        ("data", _data(result)),
+        *_data_tables(result),
         ("cost", _cost(result)),
         ("result", _result(result)),
+        ("contribution", _contributions(result)),
         ("refused", _refused(result)),
     ):
         if rows:
@@ -40,9 +53,9 @@ def print_summary(console: Console, finished: Finished) -> None:
     for sentence in result.assumptions:
         console.print(f"  {sentence}", highlight=False, markup=False)
     for warning in result.warnings:
-        console.print(f"[bold yellow]look[/bold yellow]    {warning}", highlight=False)
+        console.print(f"[bold yellow]look[/bold yellow]    {escape(warning)}", highlight=False)
     console.print(
-        f"\n{result.data['n_bars']:,} bars at {finished.bars_per_s:,.0f} bars/s, "
+        f"\n{_fed(result)} at {finished.events_per_s:,.0f} events/s, "
         f"{result.journal['n_messages']:,} messages journaled, order list {result.order_list_hash[:16]}",
         highlight=False,
     )
@@ -59,17 +72,63 @@ def _table(heading: str, rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-def _data(result: BacktestResult) -> list[tuple[str, str]]:
-    data, certificate = result.data, result.data["certificate"]
+def _poison(result: BacktestResult) -> str:
+    shown = poison_facts(result.poison)
+    if shown is None or not shown.n_run:
+        return "not run"
+    verdict = "LEAK" if shown.leaks else "passed" if shown.n_decisions else "no decision to look at"
+    return f"{verdict}, {shown.n_run} of {shown.n_asked} cuts"
+
+
+def _warm_up(result: BacktestResult) -> str:
+    shown = warm_up_facts(result.warm_up_check)
+    if shown is None:
+        return "not run"
+    return (
+        "DEPENDS ON HISTORY"
+        if shown.difference
+        else "passed"
+        if shown.n_compared
+        else "no decision to look at"
+    )
+
+
+def _print_findings(console: Console, result: BacktestResult) -> None:
+    for finding in result.findings[:FINDINGS_MAX]:
+        color = _COLORS[finding.severity]
+        console.print(f"[{color}]{finding.severity:<9}[/{color}] {escape(finding.says)}", highlight=False)
+    more = len(result.findings) - FINDINGS_MAX
+    if more > 0:
+        console.print(f"          and {more} more in the report", highlight=False)
+
+
+def _data_tables(result: BacktestResult) -> list[tuple[str, list[tuple[str, str]]]]:
+    several = len(result.data) > 1
+    return [
+        (f"data: {each['symbol']} {each['kind']}" if several else "data", _data(each)) for each in result.data
+    ]
+
+
+def _data(data: dict[str, Any]) -> list[tuple[str, str]]:
+    certificate = data["certificate"]
     faults = [finding["says"] for finding in certificate["findings"] if finding["n"]]
+    width = f" of {duration(data['interval_ns'])}" if data["interval_ns"] else ""
     return [
         ("file", data["file"]),
         ("range", f"{when(data['start_ns'])} to {when(data['end_ns'])}"),
-        ("bars", f"{data['n_bars']:,} of {data['interval_ns'] // NS_PER_S} s"),
+        ("rows", f"{data['n_rows']:,} {data['kind']}{width}"),
         ("grade", f"{certificate['grade']}: {certificate['because']}"),
         ("bad time", _bad_time(data)),
         ("faults", ", ".join(faults) or "none found"),
     ]
+
+
+def _fed(result: BacktestResult) -> str:
+    kinds = dict.fromkeys(each["kind"] for each in result.data)
+    return " and ".join(
+        f"{sum(each['n_rows'] for each in result.data if each['kind'] == kind):,} rows of {kind}"
+        for kind in kinds
+    )
 
 
 def _bad_time(data: dict[str, Any]) -> str:
@@ -92,14 +151,43 @@ def _result(result: BacktestResult) -> list[tuple[str, str]]:
     return [
         ("capital", f"{money(result.capital)} {asset}"),
         ("final equity", f"{money(result.final_equity)} {asset} ({percent(stats['total_return'])})"),
+        (
+            "buy and hold",
+            f"{percent(result.benchmark['total_return'])}, {percent(result.benchmark['max_drawdown'])} at worst",
+        ),
         (f"Sharpe ({stats['ratio_basis']})", number(stats["sharpe"])),
         (f"Sortino ({stats['ratio_basis']})", number(stats["sortino"])),
-        ("fills", f"{len(result.fills):,}"),
+        ("fills", _fills(result)),
         ("round trips", _trips(trades)),
         ("profit factor", number(trades["profit_factor"])),
         ("time in the market", percent(stats["exposure"])),
-        ("open at the end", ", ".join(f"{lot.side} {lot.qty}" for lot in result.open_lots) or "nothing"),
+        ("turnover per day", f"{number(result.turnover['per_day'])} x equity"),
+        ("open at the end", _open(result)),
     ]
+
+
+def _fills(result: BacktestResult) -> str:
+    maker = result.maker_taker["maker"]["n_fills"]
+    return f"{len(result.fills):,}, {maker:,} of them as maker" if maker else f"{len(result.fills):,}"
+
+
+def _open(result: BacktestResult) -> str:
+    shown = [f"{lot.side} {lot.qty} {lot.symbol}" for lot in result.open_lots[:LOTS_MAX]]
+    more = len(result.open_lots) - len(shown)
+    return ", ".join(shown + ([f"and {more:,} more lots"] if more else [])) or "nothing"
+
+
+# Nothing to tell apart with one strategy on one symbol.
+def _contributions(result: BacktestResult) -> list[tuple[str, str]]:
+    pairs = result.contributions["pairs"]
+    if len(pairs) < 2:
+        return []
+    rows = [
+        (f"{each['strategy_id']} on {each['symbol']}", f"{money(each['pnl'])} {result.report_asset}")
+        for each in pairs[:PAIRS_MAX]
+    ]
+    more = len(pairs) - PAIRS_MAX
+    return rows + ([("and others", f"{more:,} more in the report")] if more > 0 else [])
 
 
 def _trips(trades: dict[str, Any]) -> str:

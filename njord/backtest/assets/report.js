@@ -1,4 +1,4 @@
-/* The report page: theme, price chart with counted marks, equity and drawdown, and the table of round trips. */
+/* The report page: theme, price charts with counted marks, curves, and the tables of round trips and orders. */
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -91,23 +91,19 @@
   const MARK_PX = 36;
   const priceChart = () => {
     const box = byId("price-chart");
-    const { t, o, h, l, c, width, decimals, step } = data.candles;
-    const marks = data.marks;
+    let at = 0; // Which market is shown.
+    let { t, o, h, l, c, width, decimals, step } = data.markets[0].candles;
+    let marks = data.markets[0].marks;
     const chart = LightweightCharts.createChart(box, {
       autoSize: true,
       crosshair: { mode: 0 },
       handleScroll: { mouseWheel: false, vertTouchDrag: false },
       handleScale: { mouseWheel: false },
-      timeScale: { timeVisible: width < DAY, secondsVisible: width < 60, minBarSpacing: 0.01, rightOffset: 1 },
+      timeScale: { minBarSpacing: 0.01, rightOffset: 1 },
       rightPriceScale: { scaleMargins: { top: 0.1, bottom: 0.1 } },
       localization: { locale: "en-US", dateFormat: "yyyy-MM-dd", priceFormatter: (x) => plain(x, decimals) },
     });
-    const series = chart.addSeries(LightweightCharts.CandlestickSeries, {
-      priceFormat: { type: "price", precision: decimals, minMove: step },
-      priceLineVisible: false,
-      lastValueVisible: false,
-    });
-    series.setData(t.map((at, i) => ({ time: data.start + at, open: o[i], high: h[i], low: l[i], close: c[i] })));
+    const series = chart.addSeries(LightweightCharts.CandlestickSeries, { priceLineVisible: false, lastValueVisible: false });
     const drawn = LightweightCharts.createSeriesMarkers(series, []);
     const regroup = () => {
       const range = chart.timeScale().getVisibleLogicalRange();
@@ -159,12 +155,11 @@
     paint();
     const readout = byId("price-readout");
     const told = (i) => {
-      const fills = marks.i.flatMap((at, k) => (at === i ? [`${marks.n[k]} ${KINDS[marks.kind[k]].name}`] : []));
+      const fills = marks.i.flatMap((candle, k) => (candle === i ? [`${marks.n[k]} ${KINDS[marks.kind[k]].name}`] : []));
       const price = (x) => plain(x, decimals);
       readout.textContent = `${time(data.start + t[i])} UTC · open ${price(o[i])} · high ${price(h[i])} · low ${price(l[i])} · close ${price(c[i])}${fills.length ? " · " + fills.join(", ") : ""}`;
     };
     chart.subscribeCrosshairMove((move) => told(move.logical === undefined || move.logical === null ? t.length - 1 : Math.min(t.length - 1, Math.max(0, Math.round(move.logical)))));
-    told(t.length - 1);
     const show = (from, to) => chart.timeScale().setVisibleLogicalRange({ from, to });
     const zoom = (factor) => {
       const range = chart.timeScale().getVisibleLogicalRange();
@@ -180,14 +175,30 @@
       b.addEventListener("click", act);
       byId("zoom").append(b);
     };
-    add("All", "Show the whole run", () => chart.timeScale().fitContent());
-    for (const [label, days] of [["90 d", 90], ["30 d", 30], ["7 d", 7], ["1 d", 1]]) {
-      const n = (days * DAY) / width;
-      if (n >= 20 && n < t.length * 0.8) add(label, `Show ${days} ${days > 1 ? "days" : "day"}`, () => show(t.length - n, t.length));
-    }
-    add("+", "Zoom in", () => zoom(0.5));
-    add(MINUS, "Zoom out", () => zoom(2));
-    chart.timeScale().fitContent();
+    const choices = byId("markets") ? [...byId("markets").children] : [];
+    const choose = (which) => {
+      at = which;
+      ({ t, o, h, l, c, width, decimals, step } = data.markets[at].candles);
+      marks = data.markets[at].marks;
+      drawn.setMarkers([]);
+      chart.applyOptions({ timeScale: { timeVisible: width < DAY, secondsVisible: width < 60 } });
+      series.applyOptions({ priceFormat: { type: "price", precision: decimals, minMove: step } });
+      series.setData(t.map((s, i) => ({ time: data.start + s, open: o[i], high: h[i], low: l[i], close: c[i] })));
+      byId("zoom").replaceChildren();
+      add("All", "Show the whole run", () => chart.timeScale().fitContent());
+      for (const [label, days] of [["90 d", 90], ["30 d", 30], ["7 d", 7], ["1 d", 1]]) {
+        const n = (days * DAY) / width;
+        if (n >= 20 && n < t.length * 0.8) add(label, `Show ${days} ${days > 1 ? "days" : "day"}`, () => show(t.length - n, t.length));
+      }
+      add("+", "Zoom in", () => zoom(0.5));
+      add(MINUS, "Zoom out", () => zoom(2));
+      choices.forEach((b, i) => b.setAttribute("aria-pressed", String(i === at)));
+      chart.timeScale().fitContent();
+      told(t.length - 1);
+      regroup();
+    };
+    choices.forEach((b, i) => b.addEventListener("click", () => choose(i)));
+    choose(0);
     const candleAt = (s) => {
       let low = 0;
       let high = t.length - 1;
@@ -198,7 +209,9 @@
       }
       return low;
     };
-    return (open, close) => {
+    return (symbol, open, close) => {
+      const which = data.markets.findIndex((market) => market.symbol === symbol);
+      if (which >= 0 && which !== at) choose(which);
       const [from, to] = [candleAt(open), candleAt(close)];
       const margin = Math.max(20, to - from);
       show(from - margin, to + margin);
@@ -207,12 +220,12 @@
   };
 
   // --- equity and drawdown ---
-  const lineChart = (id, line, text, stroke, fill, axisText) => {
+  const lineChart = (id, line, text, stroke, fill, axisText, beside) => {
     const box = byId(id);
     const readout = byId(id.replace("chart", "readout"));
     const xs = line.t.map((s) => data.start + s);
     const axis = { stroke: () => color("soft"), grid: { stroke: () => color("faint"), width: 1 }, ticks: { stroke: () => color("line"), width: 1 }, font: "12px system-ui, sans-serif" };
-    const told = (i) => { readout.textContent = xs.length ? `${time(xs[i])} UTC · ${text(line.v[i])}` : ""; };
+    const told = (i) => { readout.textContent = xs.length ? `${time(xs[i])} UTC · ${text(line.v[i])}${beside ? ` · buy and hold ${text(beside[i])}` : ""}` : ""; };
     const plot = new uPlot({
       width: box.clientWidth,
       height: box.clientHeight,
@@ -224,11 +237,12 @@
         { ...axis, space: 70, values: timeLabels },
         { ...axis, size: (u, values) => (values ? Math.max(64, 20 + 7.5 * Math.max(...values.map((v) => (v || "").length))) : 64), values: (u, ticks) => axisText.label(ticks) },
       ],
-      series: [{}, { stroke: () => color(stroke), width: 1.4, fill: fill && (() => tint(fill, 0.18)), fillTo: 0, points: { show: xs.length < 30 }, spanGaps: true }],
+      series: [{}, { stroke: () => color(stroke), width: 1.4, fill: fill && (() => tint(fill, 0.18)), fillTo: 0, points: { show: xs.length < 30 }, spanGaps: true },
+        ...(beside ? [{ stroke: () => color("hold"), width: 1.2, dash: [6, 4], points: { show: false } }] : [])],
       hooks: {
         setCursor: [(u) => told(u.cursor.idx ?? xs.length - 1)],
       },
-    }, [xs, line.v], box);
+    }, beside ? [xs, line.v, beside] : [xs, line.v], box);
     new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
     redraws.push(() => plot.redraw());
     told(xs.length - 1);
@@ -244,52 +258,115 @@
         return [low - pad, high + pad];
       },
       label: (ticks) => ticks.map((v) => plain(v, digits(ticks))),
+    }, data.benchmark);
+    const shares = (ticks) => ticks.map((v) => plain(100 * v, digits(ticks.map((x) => 100 * x))) + "%");
+    lineChart("exposure-chart", data.exposure, (v) => percent(v), "accent", "gain-rgb", {
+      range: (low, high) => [0, Math.max(0.01, high * 1.06)],
+      label: shares,
     });
     lineChart("drawdown-chart", data.drawdown, (v) => percent(v), "loss", "loss-rgb", {
       range: (low) => [Math.min(-0.01, low * 1.06), 0],
-      label: (ticks) => ticks.map((v) => plain(100 * v, digits(ticks.map((x) => 100 * x))) + "%"),
+      label: shares,
     });
   };
 
-  // --- round trips ---
+  // --- tables: paged, sorted by a click on a heading, searched by words ---
   const PAGE = 25;
-  const tripTable = (zoomTo) => {
-    const table = byId("trip-table");
+  const exact = (text) => signed(text ?? "");
+  const tone = (x) => (x > 0 ? "gain" : x < 0 ? "loss" : "");
+  const cell = (text, kind, title) => {
+    const td = document.createElement("td");
+    const inner = kind || title ? document.createElement("span") : null;
+    if (inner) {
+      inner.textContent = text;
+      if (kind) inner.className = kind;
+      if (title) inner.title = title;
+      td.append(inner);
+    } else td.textContent = text;
+    return td;
+  };
+  // keys: of the columns, in order; value(key, i): what row i is sorted by, row(i): its cells; search: {input, text(i), said}.
+  const pagedTable = (id, pagerId, n, keys, value, row, search) => {
+    const table = byId(id);
     if (!table) return;
-    const trips = data.trips;
     const body = table.tBodies[0];
-    const pager = byId("pager");
-    const sortedBy = ["no", "side", "open", "close", "held", "qty", "entry", "exit", "fees", "pnl", "return"];
-    const value = (key, i) => (key === "held" ? trips.close[i] - trips.open[i] : trips[key][i] === null ? -Infinity : Number(trips[key][i]));
-    let order = trips.no.map((_, i) => i);
+    const pager = byId(pagerId);
+    const all = Array.from({ length: n }, (_, i) => i);
+    let order = all;
     let page = 0;
     let sort = { key: "no", up: true };
-    const exact = (text) => signed(text);
-    const cell = (text, tone, title) => {
-      const td = document.createElement("td");
-      const inner = tone || title ? document.createElement("span") : null;
-      if (inner) {
-        inner.textContent = text;
-        if (tone) inner.className = tone;
-        if (title) inner.title = title;
-        td.append(inner);
-      } else td.textContent = text;
-      return td;
+    const pages = () => Math.max(1, Math.ceil(order.length / PAGE));
+    const said = document.createElement("span");
+    const buttons = [["First", () => 0], ["Back", () => page - 1], ["Next", () => page + 1], ["Last", () => pages() - 1]].map(([label, to]) => {
+      const b = document.createElement("button");
+      b.type = "button";
+      b.textContent = label;
+      b.addEventListener("click", () => { page = Math.min(pages() - 1, Math.max(0, to())); show(); });
+      return b;
+    });
+    said.setAttribute("aria-live", "polite");
+    pager.append(buttons[0], buttons[1], said, buttons[2], buttons[3]);
+    const show = () => {
+      body.replaceChildren(...order.slice(page * PAGE, (page + 1) * PAGE).map((i) => {
+        const tr = document.createElement("tr");
+        tr.append(...row(i));
+        return tr;
+      }));
+      const first = Math.min(order.length, page * PAGE + 1);
+      said.textContent = `${plain(first, 0)} to ${plain(Math.min(order.length, (page + 1) * PAGE), 0)} of ${plain(order.length, 0)}`;
+      buttons[0].disabled = buttons[1].disabled = page === 0;
+      buttons[2].disabled = buttons[3].disabled = page === pages() - 1;
     };
+    const arrange = () => {
+      const words = search ? search.input.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+      const way = sort.up ? 1 : -1;
+      const by = all.map((i) => value(sort.key, i));
+      order = words.length ? all.filter((i) => words.every((word) => search.text(i).includes(word))) : [...all];
+      order.sort((a, c) => way * (by[a] < by[c] ? -1 : by[a] > by[c] ? 1 : 0) || a - c);
+      page = 0;
+      for (const th of table.tHead.rows[0].cells) {
+        if (th.dataset.key === sort.key) th.setAttribute("aria-sort", sort.up ? "ascending" : "descending");
+        else th.removeAttribute("aria-sort");
+      }
+      if (search) search.said.textContent = words.length ? `${plain(order.length, 0)} found` : "";
+      show();
+    };
+    [...table.tHead.rows[0].cells].forEach((th, at) => {
+      const key = keys[at];
+      const b = document.createElement("button");
+      b.type = "button";
+      b.textContent = th.textContent;
+      b.addEventListener("click", () => {
+        sort = { key, up: sort.key === key ? !sort.up : key === "no" };
+        arrange();
+      });
+      th.replaceChildren(b);
+      th.dataset.key = key;
+    });
+    if (search) search.input.addEventListener("input", arrange);
+    arrange();
+  };
+  const several = (columns) => ["strategy", "symbol"].filter((name) => name in columns);
+
+  const tripTable = (zoomTo) => {
+    const trips = data.trips;
+    const who = several(trips);
+    const only = data.markets[0]?.symbol;
+    const keys = ["no", ...who, "side", "open", "close", "held", "qty", "entry", "exit", "fees", "pnl", "return"];
+    const value = (key, i) => (who.includes(key) ? trips[key][i] : key === "held" ? trips.close[i] - trips.open[i] : trips[key][i] === null ? -Infinity : Number(trips[key][i]));
     const row = (i) => {
-      const tr = document.createElement("tr");
       const first = document.createElement("td");
       const go = document.createElement("button");
       go.type = "button";
       go.textContent = plain(trips.no[i], 0);
       go.title = "Show in the price chart";
-      go.addEventListener("click", () => zoomTo(trips.open[i], trips.close[i]));
+      go.addEventListener("click", () => zoomTo(trips.symbol ? trips.symbol[i] : only, trips.open[i], trips.close[i]));
       first.append(go);
       const pnl = Number(trips.pnl[i]);
-      const tone = (x) => (x > 0 ? "gain" : x < 0 ? "loss" : "");
       const share = trips.return[i];
-      tr.append(
+      return [
         first,
+        ...who.map((name) => cell(trips[name][i])),
         cell(trips.side[i] > 0 ? "long" : "short"),
         cell(time(data.start + trips.open[i])),
         cell(time(data.start + trips.close[i])),
@@ -300,51 +377,37 @@
         cell(money(Number(trips.fees[i])), "", exact(trips.fees[i])),
         cell((pnl > 0 ? "+" : "") + money(pnl), tone(pnl), exact(trips.pnl[i])),
         share === null ? cell("undefined", "undefined", "The entry was worth nothing.") : cell(percent(share, true), tone(share)),
-      );
-      return tr;
+      ];
     };
-    const pages = Math.max(1, Math.ceil(order.length / PAGE));
-    const said = document.createElement("span");
-    const buttons = [["First", () => 0], ["Back", () => page - 1], ["Next", () => page + 1], ["Last", () => pages - 1]].map(([label, to]) => {
-      const b = document.createElement("button");
-      b.type = "button";
-      b.textContent = label;
-      b.addEventListener("click", () => { page = Math.min(pages - 1, Math.max(0, to())); show(); });
-      return b;
-    });
-    said.setAttribute("aria-live", "polite");
-    pager.append(buttons[0], buttons[1], said, buttons[2], buttons[3]);
-    const show = () => {
-      body.replaceChildren(...order.slice(page * PAGE, (page + 1) * PAGE).map(row));
-      said.textContent = `${plain(page * PAGE + 1, 0)} to ${plain(Math.min(order.length, (page + 1) * PAGE), 0)} of ${plain(order.length, 0)}`;
-      buttons[0].disabled = buttons[1].disabled = page === 0;
-      buttons[2].disabled = buttons[3].disabled = page === pages - 1;
-    };
-    [...table.tHead.rows[0].cells].forEach((th, at) => {
-      const key = sortedBy[at];
-      const b = document.createElement("button");
-      b.type = "button";
-      b.textContent = th.textContent;
-      b.addEventListener("click", () => {
-        sort = { key, up: sort.key === key ? !sort.up : key === "no" };
-        const way = sort.up ? 1 : -1;
-        const by = trips.no.map((_, i) => value(key, i));
-        order.sort((a, c) => way * (by[a] < by[c] ? -1 : by[a] > by[c] ? 1 : 0) || a - c);
-        page = 0;
-        mark();
-        show();
-      });
-      th.replaceChildren(b);
-      th.dataset.key = key;
-    });
-    const mark = () => {
-      for (const th of table.tHead.rows[0].cells) {
-        if (th.dataset.key === sort.key) th.setAttribute("aria-sort", sort.up ? "ascending" : "descending");
-        else th.removeAttribute("aria-sort");
-      }
-    };
-    mark();
-    show();
+    pagedTable("trip-table", "pager", trips.no.length, keys, value, row);
+  };
+
+  const orderTable = () => {
+    const orders = data.orders;
+    const who = several(orders);
+    const keys = ["no", "sent", ...who, "side", "type", "outcome", "as", "qty", "limit", "trigger", "filled", "average", "fees", "lived"];
+    const words = new Set([...who, "type", "as", "outcome"]);
+    const value = (key, i) => (words.has(key) ? orders[key][i] : orders[key][i] === null ? -Infinity : Number.parseFloat(String(orders[key][i]).replace("trail ", "")));
+    const side = (i) => (orders.side[i] > 0 ? "buy" : "sell");
+    const text = (i) => [orders.no[i], side(i), orders.type[i], orders.as[i], orders.outcome[i] || "working", ...who.map((name) => orders[name][i])].join(" ").toLowerCase();
+    const row = (i) => [
+      cell(plain(orders.no[i], 0)),
+      cell(time(data.start + orders.sent[i])),
+      ...who.map((name) => cell(orders[name][i])),
+      cell(side(i)),
+      cell(orders.type[i]),
+      cell(orders.outcome[i] || "working", orders.outcome[i] === "filled" ? "" : "warn", data.why[orders.outcome[i]]),
+      cell(orders.as[i]),
+      cell(exact(orders.qty[i])),
+      cell(exact(orders.limit[i])),
+      cell(exact(orders.trigger[i])),
+      cell(exact(orders.filled[i])),
+      cell(exact(orders.average[i])),
+      cell(money(Number(orders.fees[i])), "", exact(orders.fees[i])),
+      cell(orders.lived[i] === null ? "" : span(Math.max(0, orders.lived[i]))),
+    ];
+    const input = byId("order-search");
+    pagedTable("order-table", "order-pager", orders.no.length, keys, value, row, input && { input, text, said: byId("order-found") });
   };
 
   const start = asked();
@@ -353,5 +416,6 @@
   const zoomTo = priceChart();
   curves();
   tripTable(zoomTo);
+  orderTable();
   root.dataset.ready = "yes";
 })();

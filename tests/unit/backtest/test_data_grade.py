@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     strategy.write_text(HOLD)
     config = load_config(folder, {}).config
     prepared = prepare(BacktestRequest(strategy=str(strategy), data=path), config, {})
-    with prepared.dataset:
+    with prepared.market:
         return run_backtest(prepared, folder)
 
 
@@ -86,7 +86,7 @@ class Hold(Strategy):
 
 
 def test_bad_time_inside_positions_is_told_from_the_rest(finished: Finished) -> None:
-    data = finished.result.data
+    (data,) = finished.result.data
     assert len(finished.result.fills) == 1
     assert data["bad_ns"] == 8 * NS_PER_MINUTE
     assert data["bad_in_positions_ns"] == 5 * NS_PER_MINUTE
@@ -98,7 +98,7 @@ def test_bad_time_inside_positions_is_told_from_the_rest(finished: Finished) -> 
 
 
 def test_the_result_holds_the_findings_with_their_places_and_nothing_for_machines(finished: Finished) -> None:
-    certificate = msgspec.json.decode(encode_result(finished.result))["data"]["certificate"]
+    certificate = msgspec.json.decode(encode_result(finished.result))["data"][0]["certificate"]
     (missing,) = (finding for finding in certificate["findings"] if finding["check"] == "missing_bars")
     assert [place["row"] for place in missing["places"]] == [99, 396]
     assert {"bad_ranges", "facts"}.isdisjoint(certificate)
@@ -117,7 +117,8 @@ def test_sound_data_say_so(tmp_path: Path) -> None:
     write_synthetic_csv(path, n_bars=300, seed=7)
     config = load_config(tmp_path, {}).config
     prepared = prepare(BacktestRequest(strategy="sma_cross", data=path), config, {})
-    with prepared.dataset as dataset:
+    with prepared.market as market:
         result = run_backtest(prepared, tmp_path).result
-    assert (result.data["certificate"]["grade"], result.data["bad_ns"], result.warnings) == ("A", 0, [])
-    assert dataset.certificate.bad_range_array().dtype == np.int64
+    (data,) = result.data
+    assert (data["certificate"]["grade"], data["bad_ns"], result.warnings) == ("A", 0, [])
+    assert market.sources[0].certificate.bad_range_array().dtype == np.int64

@@ -20,9 +20,13 @@ from njord.backtest.page import PAGE_BYTES_MAX, write_page
 from njord.backtest.result import BacktestResult, ResultOpenLot, ResultOrder, ResultTrip
 from njord.backtest.session import BacktestRequest, Prepared, prepare, run_backtest
 from njord.core.types import RefusalReason
+from njord.performance.findings import Finding
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}--><!--"
-SECTIONS = {"before", "key", "price", "equity", "months", "distribution", "trips", "open", "risk", "configuration", "definitions"}  # fmt: skip
+SECTIONS = {
+    "findings", "before", "key", "equity", "price", "contribution", "activity", "liquidity", "months", "distribution",
+    "trips", "orders", "open", "risk", "configuration", "definitions",
+}  # fmt: skip
 
 
 class Elements(HTMLParser):
@@ -79,7 +83,7 @@ class Run:
     def page(self, folder: Path | None = None, **changes: Any) -> str:
         result = msgspec.structs.replace(self.result, **changes)
         path = (folder or self.finished.folder) / "report.html"
-        write_page(path, result, self.prepared.dataset, self.prepared.rows)
+        write_page(path, result, self.prepared.market)
         return path.read_text(encoding="utf-8")
 
     @staticmethod
@@ -91,8 +95,31 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     made = Run(tmp_path_factory.mktemp("run"))
     assert made.result.fills
-    with made.prepared.dataset:
-        yield made
+    yield made
+    made.prepared.market.close()
+
+
+def contributions_of(result: BacktestResult, name: str) -> dict[str, Any]:
+    row = {**result.contributions["total"], "strategy_id": name, "symbol": name}
+    return {**result.contributions, "pairs": [row, row], "symbols": [row, row], "strategies": [row, row]}
+
+
+def order(**changes: Any) -> ResultOrder:
+    given: dict[str, Any] = {
+        "order_no": 1, "ts_ns": 0, "strategy_id": "s", "symbol": "X", "side": "buy", "type": "limit", "tif": "gtc",
+        "flags": [], "limit_price": None, "trigger_price": None, "trail": None, "qty": "1", "filled": "0",
+        "avg_price": None, "fees": "0", "liquidity": "", "accepted_ns": None, "first_fill_ns": None, "end_ns": None,
+        "terminal": "", "why": "", **changes,
+    }  # fmt: skip
+    return ResultOrder(**given)
+
+
+def lot(**changes: Any) -> ResultOpenLot:
+    given: dict[str, Any] = {
+        "side": "buy", "ts_open_ns": 0, "qty": "1", "entry_price": "1", "fees": "0", "unrealized_pnl": "0",
+        "symbol": "X", "strategy_id": "s", **changes,
+    }  # fmt: skip
+    return ResultOpenLot(**given)
 
 
 def stats_with(result: BacktestResult, **changes: Any) -> dict[str, Any]:
@@ -121,13 +148,17 @@ def test_the_page_is_the_same_bytes_for_the_same_run(run: Run) -> None:
 
 def test_the_charts_get_every_bar_and_every_fill(run: Run) -> None:
     data = Elements(run.page()).data
-    assert sum(data["marks"]["n"]) == len(run.result.fills)
-    assert len(data["candles"]["t"]) == 3_000
-    chunk = next(run.prepared.dataset.chunks())
-    instrument = run.prepared.dataset.instrument
-    assert data["candles"]["o"][:3] == [instrument.price_float(int(ticks)) for ticks in chunk.open[:3]]
+    (market,) = data["markets"]
+    assert sum(market["marks"]["n"]) == len(run.result.fills)
+    assert len(market["candles"]["t"]) == 3_000
+    piece = next(iter(run.prepared.market.prices(0)))
+    (instrument,) = run.prepared.market.instruments
+    assert market["candles"]["o"][:3] == [instrument.price_float(int(ticks)) for ticks in piece.open[:3]]
     assert data["equity"]["v"][0] == float(run.result.capital)
     assert data["equity"]["v"][-1] == pytest.approx(float(run.result.final_equity))
+    assert len(data["benchmark"]) == len(data["equity"]["t"])
+    assert data["benchmark"][-1] == pytest.approx(run.result.benchmark["final_equity"])
+    assert max(data["exposure"]["v"]) == pytest.approx(run.result.exposure["gross"]["largest"], abs=1e-5)
     assert min(data["drawdown"]["v"]) == pytest.approx(-run.result.stats["max_drawdown"], rel=1e-6)
     assert len(data["trips"]["pnl"]) == len(run.result.round_trips)
 
@@ -135,9 +166,11 @@ def test_the_charts_get_every_bar_and_every_fill(run: Run) -> None:
 def test_hostile_text_stays_text_wherever_it_stands(run: Run) -> None:
     plain = Elements(run.page())
     page = run.page(
-        strategy={"id": HOSTILE, "params": {HOSTILE: HOSTILE}, "source_hash": HOSTILE},
-        instrument={**run.result.instrument, "symbol": HOSTILE},
-        data={**run.result.data, "file": HOSTILE},
+        strategies=[{"id": HOSTILE, "params": {HOSTILE: HOSTILE}, "source_hash": HOSTILE, "symbols": [HOSTILE]}] * 2,
+        instruments=[{**run.result.instruments[0], "symbol": HOSTILE}] * 2,
+        data=[{**run.result.data[0], "file": HOSTILE, "symbol": HOSTILE, "kind": HOSTILE}] * 2,
+        findings=[Finding(rank=1, code=HOSTILE, severity="alarm", says=HOSTILE, figures={})],
+        contributions=contributions_of(run.result, HOSTILE),
         report_asset=HOSTILE,
         error=HOSTILE,
         warnings=[HOSTILE],
@@ -146,13 +179,9 @@ def test_hostile_text_stays_text_wherever_it_stands(run: Run) -> None:
         endings={HOSTILE: 3},
         order_list_hash=HOSTILE,
         risk_profile={"name": HOSTILE, "rules": {HOSTILE: {HOSTILE: HOSTILE}}},
-        open_lots=[ResultOpenLot(side=HOSTILE, ts_open_ns=0, qty="1", entry_price="1", fees="0", unrealized_pnl="0")],
-        unfilled_orders=[
-            ResultOrder(
-                order_no=1, ts_ns=0, symbol=HOSTILE, side=HOSTILE, type=HOSTILE, limit_price=None, qty="1",
-                terminal=HOSTILE,
-            )
-        ],
+        open_lots=[lot(side=HOSTILE, symbol=HOSTILE, strategy_id=HOSTILE)],
+        orders=[order(symbol=HOSTILE, side=HOSTILE, type=HOSTILE, terminal=HOSTILE, why=HOSTILE, flags=[HOSTILE])],
+        orders_file=HOSTILE,
     )  # fmt: skip
     hostile = Elements(page)
     assert HOSTILE not in page
@@ -162,7 +191,7 @@ def test_hostile_text_stays_text_wherever_it_stands(run: Run) -> None:
     assert len(hostile.texts["script"]) == len(plain.texts["script"])
     assert hostile.texts["script"][1:] == plain.texts["script"][1:]
     assert hostile.data["asset"] == HOSTILE
-    assert hostile.text.count("<img src=x onerror=alert(1)>") >= 12
+    assert hostile.text.count("<img src=x onerror=alert(1)>") >= 20
     assert "{{ 7*7 }}" in hostile.text
 
 
@@ -233,13 +262,13 @@ def test_refusals_and_endings_come_with_their_meaning_the_most_frequent_first(ru
 
 
 def test_the_counts_of_the_data_are_all_shown_and_the_bad_ones_marked(run: Run) -> None:
-    certificate = run.result.data["certificate"]
-    place = {"ts_ns": run.result.data["start_ns"], "row": 5, "detail": f"1,234 bars {HOSTILE}"}
+    certificate = run.result.data[0]["certificate"]
+    place = {"ts_ns": run.result.start_ns, "row": 5, "detail": f"1,234 bars {HOSTILE}"}
     missing = {"check": "missing_bars", "n": 1_234, "grade": "C", "rule": "C: at most 1 %", "places": [place]}
     others = [finding for finding in certificate["findings"] if finding["check"] != "missing_bars"]
     worse = {**certificate, "grade": "C", "because": "1,234 bars are missing", "findings": [missing, *others]}
-    data = {**run.result.data, "certificate": worse, "bad_ns": 90_000_000_000, "bad_in_positions_ns": 0}
-    page = run.page(data=data)
+    data = {**run.result.data[0], "certificate": worse, "bad_ns": 90_000_000_000, "bad_in_positions_ns": 0}
+    page = run.page(data=[data])
     text = Elements(page).text
     assert '<td><span class="warn">1,234 (C)</span></td>' in page
     assert "Grade 1,234 bars are missing. Look at the places before you trust a trade near them. C" in text
@@ -264,8 +293,8 @@ def test_an_unbounded_profit_factor_is_not_undefined(run: Run) -> None:
 
 def test_a_run_without_a_fill_has_its_page(tmp_path: Path) -> None:
     silent = Run(tmp_path, params=("fast=2500", "slow=2900"))
-    with silent.prepared.dataset:
-        page = silent.page()
+    page = silent.page()
+    silent.prepared.market.close()
     assert silent.result.stats["trades"]["n_trades"] == 0
     assert tile(page, "Won") == tile(page, "Profit factor") == tile(page, "Average time held") == "undefined"
     assert tile(page, "Net profit") == "0.00 USDT"
@@ -276,16 +305,16 @@ def test_a_run_without_a_fill_has_its_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n_bars", [1, 2])
 def test_a_run_of_one_or_two_bars_has_its_page(tmp_path: Path, n_bars: int) -> None:
     short = Run(tmp_path, n_bars=n_bars)
-    with short.prepared.dataset:
-        page = short.page()
+    page = short.page()
+    short.prepared.market.close()
     assert short.result.stats["n_bars"] == n_bars
-    assert len(Elements(page).data["candles"]["t"]) == n_bars
+    assert len(Elements(page).data["markets"][0]["candles"]["t"]) == n_bars
     assert tile(page, "Won") == tile(page, "Average return") == tile(page, "Calmar") == "undefined"
 
 
 def test_ruin_is_announced(run: Run) -> None:
     assert "Ruined." not in run.page()
-    assert "Ruined." in run.page(stats=stats_with(run.result, ruined_ns=run.result.data["end_ns"]))
+    assert "Ruined." in run.page(stats=stats_with(run.result, ruined_ns=run.result.end_ns))
 
 
 def test_a_sampled_curve_is_drawn_from_its_parquet_file_or_said_to_be_a_sample(
@@ -293,27 +322,35 @@ def test_a_sampled_curve_is_drawn_from_its_parquet_file_or_said_to_be_a_sample(
 ) -> None:
     assert "This is the sample" not in run.page(tmp_path)
     sample = [*run.result.equity_curve[:-1:7], run.result.equity_curve[-1]]
-    beside = run.page(equity_curve=sample)
+    held = [*run.result.benchmark_curve[:-1:7], run.result.benchmark_curve[-1]]
+    beside = run.page(equity_curve=sample, benchmark_curve=held)
     assert "The full curve is in equity.parquet." in beside
     assert Elements(beside).data["equity"] == Elements(run.page()).data["equity"]
-    assert "This is the sample from summary.json" in run.page(tmp_path, equity_curve=sample)
+    assert "This is the sample from summary.json" in run.page(
+        tmp_path, equity_curve=sample, benchmark_curve=held
+    )
 
 
 def test_the_curve_of_another_run_is_not_borrowed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "equity.parquet").write_bytes((run.finished.folder / "equity.parquet").read_bytes())
     ts_ns, equity = run.result.equity_curve[-1]
     sample = run.result.equity_curve[:-1:7]
-    assert "This is the sample" not in run.page(tmp_path, equity_curve=[*sample, (ts_ns, equity)])
-    assert "This is the sample" in run.page(tmp_path, equity_curve=[*sample, (ts_ns, equity + 1.0)])
+    held = [1.0] * (len(sample) + 1)
+    for last, borrowed in ((equity, True), (equity + 1.0, False)):
+        page = run.page(tmp_path, equity_curve=[*sample, (ts_ns, last)], benchmark_curve=held)
+        assert ("This is the sample" not in page) is borrowed
 
 
 def test_a_long_curve_keeps_its_deepest_point_and_the_peak_before_it(run: Run, tmp_path: Path) -> None:
-    start_ns, n_points = run.result.data["start_ns"], 90_001
+    start_ns, n_points = run.result.start_ns, 90_001
     curve = [(start_ns + (i + 1) * 1_000_000, 10_000.0) for i in range(n_points)]
     for i, equity in ((40, 20_000.0), (70_013, 4_000.0)):
         curve[i] = (curve[i][0], equity)
-    data = Elements(run.page(tmp_path, equity_curve=curve)).data
-    assert len(data["equity"]["t"]) <= 4_002
+    held = [10_000.0] * n_points
+    held[50_007] = 30_000.0
+    data = Elements(run.page(tmp_path, equity_curve=curve, benchmark_curve=held)).data
+    assert len(data["equity"]["t"]) == len(data["benchmark"]) <= 4_002
+    assert max(data["benchmark"]) == 30_000.0
     assert (max(data["equity"]["v"]), min(data["equity"]["v"])) == (20_000.0, 4_000.0)
     assert min(data["drawdown"]["v"]) == -0.8
     assert data["drawdown"]["v"][-1] == -0.5
@@ -328,36 +365,37 @@ def test_the_page_stays_small_however_much_was_traded(run: Run) -> None:
     long = "0." + "1234567890" * 2
     trips = [
         ResultTrip(
-            side="buy", ts_open_ns=run.result.data["start_ns"] + i, ts_close_ns=run.result.data["end_ns"],
+            side="buy", ts_open_ns=run.result.start_ns + i, ts_close_ns=run.result.end_ns,
             qty=long, entry_price=f"12345678{long[1:]}", exit_price=f"12345678{long[1:]}", fees=long,
-            pnl=f"{-1 if i % 3 else 1}{i}.{long[2:]}", return_fraction=-0.1234567890123456,
+            pnl=f"{-1 if i % 3 else 1}{i}.{long[2:]}", return_fraction=-0.1234567890123456, symbol="X" * 50,
+            strategy_id="s" * 50,
         )
         for i in range(20_000)
     ]  # fmt: skip
-    order = ResultOrder(
-        order_no=1,
-        ts_ns=0,
-        symbol="X",
-        side="buy",
-        type="limit",
-        limit_price=long,
-        qty=long,
-        terminal="e" * 100,
-    )
-    lot = ResultOpenLot(side="buy", ts_open_ns=0, qty=long, entry_price=long, fees=long, unrealized_pnl=long)
+    long_order = order(
+        limit_price=long, trigger_price=long, qty=long, filled=long, avg_price=long, fees=long, terminal="e" * 100,
+        why="w" * 1_000, flags=["f" * 100] * 5, symbol="X" * 50, strategy_id="s" * 50,
+    )  # fmt: skip
+    long_lot = lot(qty=long, entry_price=long, fees=long, unrealized_pnl=long)
+    several: dict[str, Any] = {
+        "strategies": [{"id": "s" * 1_000_000, "params": {"p": "q" * 1_000_000}}, {"id": "t"}]
+    }
     page = run.page(
         round_trips=trips,
-        unfilled_orders=[order] * 20_000,
-        open_lots=[lot] * 20_000,
+        orders=[long_order] * 4_000,
+        n_orders=20_000,
+        open_lots=[long_lot] * 20_000,
         warnings=["w" * 100_000] * 300,
         error="e" * 5_000_000,
-        strategy={"id": "s" * 1_000_000, "params": {"p": "q" * 1_000_000}},
+        findings=[Finding(code="c", severity="note", says="f" * 100_000, figures={})] * 24,
+        **several,
     )
     assert len(page.encode()) < PAGE_BYTES_MAX
     assert len(msgspec.json.encode(Elements(page).data["trips"])) <= 1_000_000
     text = Elements(page).text
     assert "Of 20,000 round trips the table holds" in text
-    assert "The first 100 and the last 100 of 20,000 unfilled orders" in text
+    assert re.search(r"The first [\d,]+ of 20,000 orders; all of them are in orders.parquet.", text)
+    assert len(msgspec.json.encode(Elements(page).data["orders"])) <= 700_000
     assert "100 more in summary.json" in text
 
 

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from njord.backtest.page_bars import CANDLES_MAX, bucket_candles, candle_width_ns
+from njord.backtest.reported import PricePiece
 from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS, NS_PER_S, NS_PER_YEAR
-from njord.storage.dataset import BarChunk
 
 Rows = list[tuple[int, int, int, int, int]]
 
 
-def chunks_of(rows: Rows, size: int) -> Iterator[BarChunk]:
+def chunks_of(rows: Rows, size: int) -> Iterator[PricePiece]:
     for first in range(0, len(rows), size):
         ts_ns, opened, high, low, close = (
             np.array(column, dtype=np.int64) for column in zip(*rows[first : first + size], strict=True)
         )
-        yield BarChunk(first, ts_ns, opened, high, low, close, np.ones_like(ts_ns))
+        yield PricePiece(ts_ns, ts_ns, opened, high, low, close)
 
 
 @st.composite

@@ -26,7 +26,7 @@ def fill(side: str, qty: str, ts_ns: int = 0) -> ResultFill:
 def trip(pnl: str) -> ResultTrip:
     return ResultTrip(
         side="buy", ts_open_ns=0, ts_close_ns=1, qty="1", entry_price="1", exit_price="1", fees="0", pnl=pnl,
-        return_fraction=None,
+        return_fraction=None, symbol="X/USDT", strategy_id="s",
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_an_order_sent_by_a_timer_meets_the_last_price_and_the_next_open(tmp_pat
     bars = BarOptions(tick=Decimal(1), min_notional=Decimal(10))
     request = BacktestRequest(strategy=str(tmp_path / "waits.py"), data=data, bars=bars)
     prepared = prepare(request, load_config(tmp_path, {"backtest.slippage_bps": "0"}, {}).config, {})
-    with prepared.dataset:
+    with prepared.market:
         result: BacktestResult = run_backtest(prepared, tmp_path / "reports").result
     # Due at 6:30, inside the bar that opened at 6:00: the first open after it is that of 7:00. The venue measures the
     # minimum notional at the close of 5:00 to 6:00, though no bar since the first had made it look.

@@ -1,0 +1,153 @@
+"""The order-level table: every order that left, with what became of it and why, in words.
+
+The recorder's orders come in; rows for the result, and the Parquet file of all of them, go out.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from njord.backtest.recorder import LIQUIDATED, RecordedFill, RecordedOrder
+from njord.backtest.result import ResultOrder
+from njord.core.instrument import Instrument
+from njord.core.types import OrderReason
+from njord.core.units import EXACT, ZERO, plain, quantum, ratio, round_half_even
+
+_PRICE_DIGITS = 4  # Decimals that an average price has more than the tick.
+_TEXT, _TIME = pl.String, pl.Int64
+_SCHEMA = pl.Schema(
+    {
+        "order_no": pl.Int64, "ts_ns": _TIME, "strategy_id": _TEXT, "symbol": _TEXT, "side": _TEXT, "type": _TEXT,
+        "tif": _TEXT, "flags": _TEXT, "limit_price": _TEXT, "trigger_price": _TEXT, "trail": _TEXT, "qty": _TEXT,
+        "filled": _TEXT, "avg_price": _TEXT, "fees": _TEXT, "liquidity": _TEXT, "accepted_ns": _TIME,
+        "first_fill_ns": _TIME, "end_ns": _TIME, "terminal": _TEXT, "why": _TEXT,
+    }
+)  # fmt: skip
+_MEANINGS = {str(reason): reason.meaning for reason in OrderReason if reason}
+_PLAIN = {
+    "filled": "Executed in full.",
+    LIQUIDATED: OrderReason.LIQUIDATED.meaning,
+    "": "Still working.",
+}
+
+
+def meaning(terminal: str) -> str:
+    """Return a sentence about how an order ended; empty for a status without a known reason."""
+    known = _PLAIN.get(terminal)
+    return _MEANINGS.get(terminal.partition("/")[2], "") if known is None else known
+
+
+def order_rows(orders: Sequence[RecordedOrder], instruments: Sequence[Instrument]) -> Iterator[ResultOrder]:
+    """Yield the row of each order, in the order of submission."""
+    numbers = {order.sent.client_order_id: order.order_no for order in orders if order.sent is not None}
+    first_of_group: dict[str, int] = {}
+    for order in orders:
+        links = []
+        if order.sent is not None and order.sent.group_id:
+            links.append(f"oco:{first_of_group.setdefault(order.sent.group_id, order.order_no)}")
+        if order.sent is not None and order.sent.after_client_order_id in numbers:
+            links.append(f"after:{numbers[order.sent.after_client_order_id]}")
+        yield _row(order, instruments[order.instrument], links)
+
+
+def write_orders(
+    path: Path,
+    orders: Sequence[RecordedOrder],
+    instruments: Sequence[Instrument],
+    batch_rows: int = 16_384,
+) -> None:
+    """Write all orders to one Parquet file, a batch at a time; columns are those of `ResultOrder`, decimals as text."""
+    rows = order_rows(orders, instruments)
+
+    def source(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        while batch := list(islice(rows, batch_rows)):
+            frame = pl.DataFrame(
+                {
+                    name: [" ".join(row.flags) if name == "flags" else getattr(row, name) for row in batch]
+                    for name in _SCHEMA
+                },
+                schema=_SCHEMA,
+            )
+            yield frame if with_columns is None else frame.select(with_columns)
+
+    pl.io.plugins.register_io_source(source, schema=_SCHEMA).sink_parquet(path, compression="zstd")
+
+
+def fee_value(fill: RecordedFill, instrument: Instrument) -> Decimal:
+    """Return a fill's fee in quote: one paid in kind at the fill's price."""
+    if fill.fee_asset != instrument.base:
+        return fill.fee
+    return EXACT.multiply(fill.fee, instrument.price(fill.price_ticks))
+
+
+def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> ResultOrder:
+    fills, sent = order.fills, order.sent
+    filled = sum(fill.qty_lots for fill in fills)
+    fees = ZERO
+    for fill in fills:
+        fees = EXACT.add(fees, fee_value(fill, instrument))
+    return ResultOrder(
+        order_no=order.order_no,
+        ts_ns=order.ts_ns,
+        strategy_id=order.strategy_id,
+        symbol=instrument.symbol,
+        side=str(order.side),
+        type=str(order.type),
+        tif=str(order.tif),
+        flags=_flags(order, instrument, links),
+        limit_price=_price(order.limit_price_ticks, instrument),
+        trigger_price=_price(sent.trigger_price_ticks if sent else 0, instrument),
+        trail=_price(sent.trail_ticks if sent else 0, instrument),
+        qty=plain(instrument.qty(order.qty_lots)),
+        filled=plain(instrument.qty(filled)),
+        avg_price=_average(fills, filled, instrument),
+        fees=plain(fees),
+        liquidity=_liquidity(fills),
+        accepted_ns=order.accepted_ns,
+        first_fill_ns=fills[0].ts_venue_ns if fills else None,
+        end_ns=order.end_ns,
+        terminal=order.terminal,
+        why=" ".join(text for text in (meaning(order.terminal), order.detail) if text),
+    )
+
+
+def _flags(order: RecordedOrder, instrument: Instrument, links: list[str]) -> list[str]:
+    flags, sent, amended = [], order.sent, order.amended
+    if sent is not None and sent.post_only:
+        flags.append("post_only")
+    if sent is not None and sent.reduce_only:
+        flags.append("reduce_only")
+    flags += links
+    if amended is not None and amended.n_done:
+        price = _price(amended.limit_price_ticks, instrument)
+        held = plain(instrument.qty(amended.qty_lots)) + (f"@{price}" if price else "")
+        flags.append(f"amended:{amended.n_done}x:{held}")
+    if amended is not None and amended.n_refused:
+        flags.append(f"amend_refused:{amended.n_refused}x")
+    if order.triggered_ns is not None:
+        flags.append("triggered")
+    return flags
+
+
+def _price(ticks: int, instrument: Instrument) -> str | None:
+    return plain(instrument.price(ticks)) if ticks else None
+
+
+def _average(fills: Sequence[RecordedFill], filled: int, instrument: Instrument) -> str | None:
+    if not filled:
+        return None
+    if len(fills) == 1:
+        return plain(instrument.price(fills[0].price_ticks))
+    worth = sum(fill.price_ticks * fill.qty_lots for fill in fills)
+    exact = ratio(instrument.price(worth), Decimal(filled))
+    return plain(round_half_even(exact, quantum(instrument.tick_scale + _PRICE_DIGITS)))
+
+
+def _liquidity(fills: Sequence[RecordedFill]) -> str:
+    kinds = {fill.is_maker for fill in fills}
+    return "both" if len(kinds) == 2 else "" if not kinds else "maker" if True in kinds else "taker"
