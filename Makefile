@@ -33,8 +33,8 @@ $(KERNELS): $(READY) $(wildcard njord/kernels/*.py)
 	@$(BIN)/pytest -q -n 2 -m 'not integration' $(COMPILING) > /dev/null || true
 	@touch $(KERNELS)
 
-COMPILING := tests/unit/kernels tests/unit/data tests/unit/apps tests/unit/storage/ingest \
-	tests/property/test_book_naive.py tests/property/test_capture_agreement.py tests/property/test_bars_from_trades.py
+COMPILING := tests/unit/kernels tests/unit/data tests/unit/apps tests/unit/storage/ingest tests/unit/venues tests/golden \
+	tests/property/test_tick_market.py tests/property/test_indicators.py tests/property/test_book_naive.py tests/property/test_capture_agreement.py tests/property/test_bars_from_trades.py
 
 .PHONY: venv install pre-commit lock
 venv: $(READY) ## Create ./venv and install everything from the committed lock
@@ -75,7 +75,7 @@ campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 100 kill
 
 # --- the product ------------------------------------------------------------------
 
-.PHONY: demo docs bench bench-data doctor
+.PHONY: demo docs bench bench-data bench-ticks doctor
 demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
 	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
 
@@ -92,6 +92,9 @@ bench-data: $(KERNELS) ## Measure: captures parsed, stored trades to bars agains
 	@$(BIN)/python -m benchmarks.capture_parse
 	@$(BIN)/python -m benchmarks.stored_trades
 	@$(BIN)/python -m benchmarks.store_stream
+
+bench-ticks: $(KERNELS) ## Measure: the recorded capture through the compiled exchange; PEER=python of hftbacktest beside
+	@$(BIN)/python -m benchmarks.ticks $(if $(PEER),--python '$(PEER)')
 
 # --- the seed's words --------------------------------------------------------------
 

@@ -51,11 +51,11 @@ def child(data: Path, fast: int, slow: int) -> dict[str, Any]:
         finished = run_backtest(prepared, Path(folder))
         done = time.perf_counter()
     return {
-        "bars": prepared.rows[1] - prepared.rows[0],
+        "bars": prepared.market.n_events,
         "fills": len(finished.result.fills),
         "messages": finished.result.journal["n_messages"],
         "order_list_hash": finished.result.order_list_hash,
-        "bars_per_s": round(finished.bars_per_s),
+        "bars_per_s": round(finished.events_per_s),
         "cpu_per_wall": round((time.process_time() - cpu) / (done - opened), 2),
         "open_s": round(opened - started, 3),
         "result_s": round(done - opened, 3),
@@ -79,7 +79,7 @@ class _prepared:  # Reads as a function where it is used.
         return self._run
 
     def __exit__(self, *_: object) -> None:
-        self._run.dataset.close()
+        self._run.market.close()
 
 
 def in_process(data: Path, windows: tuple[int, int]) -> dict[str, Any]:

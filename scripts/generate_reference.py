@@ -29,12 +29,18 @@ from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL, TRANSITIONS
 from njord.core.topics import TOPICS
 from njord.core.types import OrderReason, OrderStatus, RefusalReason
+from njord.performance.benchmark import Benchmark
+from njord.performance.contribution import Contribution
 from njord.performance.drawdown import Drawdown
+from njord.performance.exposure import GrossExposure
+from njord.performance.findings import Finding as RunFinding
+from njord.performance.queue import QueueStatistics
 from njord.performance.ratios import Ratios
 from njord.performance.returns import MonthReturn, YearReturn
 from njord.performance.streaming import DayReturn
 from njord.performance.summary import Summary
 from njord.performance.trades import TradeStatistics
+from njord.performance.turnover import BreakEven, MakerTaker, Traded, Turnover
 from njord.risk.rules import MANDATORY, RULES
 from njord.storage.certificate.certificate import Certificate, Clock, Finding
 from njord.storage.certificate.facts import Place
@@ -212,14 +218,23 @@ def result() -> str:
     ]
     structs: tuple[tuple[str, type[msgspec.Struct]], ...] = (
         ("The document", result_module.BacktestResult),
+        ("Each of findings", RunFinding),
         ("Each of fills", result_module.ResultFill),
-        ("Each of unfilled_orders", result_module.ResultOrder),
+        ("Each of orders", result_module.ResultOrder),
         ("Each of round_trips", result_module.ResultTrip),
         ("Each of open_lots", result_module.ResultOpenLot),
-        ("data.certificate (without `bad_ranges` and `facts`)", Certificate),
-        ("Each of data.certificate.findings", Finding),
+        ("Each of contributions.pairs, .symbols and .strategies, and contributions.total", Contribution),
+        ("benchmark", Benchmark),
+        ("maker_taker", MakerTaker),
+        ("Its makers and takers", Traded),
+        ("queue", QueueStatistics),
+        ("turnover", Turnover),
+        ("exposure.gross", GrossExposure),
+        ("break_even", BreakEven),
+        ("The certificate of each of data (without `bad_ranges` and `facts`)", Certificate),
+        ("Each of its findings", Finding),
         ("Each of places, and worst", Place),
-        ("data.certificate.clock", Clock),
+        ("Its clock", Clock),
         ("stats", Summary),
         ("stats.daily and stats.bar", Ratios),
         ("stats.trades", TradeStatistics),
@@ -258,7 +273,9 @@ def certificate() -> str:
 def _object_keys() -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         ran = run_on_synthetic("sma_cross", Path(folder), n_bars=100)
-    objects = {name: value for name, value in msgspec.to_builtins(ran).items() if isinstance(value, dict)}
+    fields = msgspec.to_builtins(ran)
+    objects = {name: value for name, value in fields.items() if isinstance(value, dict)}
+    objects |= {f"each of {name}": fields[name][0] for name in ("strategies", "instruments", "data")}
     told = {"stats", "refusals", "endings"}  # Described above, or counted by reason.
     return [[code(name), ", ".join(map(code, value))] for name, value in objects.items() if name not in told]
 

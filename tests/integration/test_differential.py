@@ -29,7 +29,7 @@ def engine(path: Path, folder: Path, fee_bps: str, slippage_bps: str) -> Backtes
     config = load_config(folder, settings, {}).config
     params = (f"fast={FAST}", f"slow={SLOW}")
     prepared = prepare(BacktestRequest(strategy="sma_cross", data=path, params=params), config, {})
-    with prepared.dataset:
+    with prepared.market:
         return run_backtest(prepared, folder).result
 
 
@@ -57,7 +57,7 @@ def test_every_fill_agrees_with_an_independent_simulator(
         print(f"\n{name}: {len(ties)} exact ties of the averages at bars {ties}; floats differ at {wrong}")
     for number, (fee_bps, slippage_bps) in enumerate(COSTS):
         result = engine(path, tmp_path / str(number), fee_bps, slippage_bps)
-        assert result.instrument["tick_size"] == Decimal(tick)
+        assert result.instruments[0]["tick_size"] == Decimal(tick)
         fills, equity = simulate(
             rows, want, float(tick), 10_000.0, float(fee_bps) / 1e4, float(slippage_bps) / 1e4
         )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,10 @@ import pytest
 from njord.adapters.config_loader import load_config
 from njord.apps.synthetic import write_synthetic_csv
 from njord.backtest.page import write_page
+from njord.backtest.reported import ReportedMarket
+from njord.backtest.result import BacktestResult
 from njord.backtest.session import BacktestRequest, prepare, run_backtest
+from njord.performance.findings import Finding
 
 pytestmark = pytest.mark.integration
 
@@ -157,7 +161,7 @@ class Browser:
 
 HOSTILE = "</script><img src=x onerror=document.title='owned'>"
 # The color that the data themselves are drawn in: axes and grid lines alone are not a chart.
-DRAWN_IN = {"price": "candle-down", "equity": "accent", "drawdown": "loss"}
+DRAWN_IN = {"price": "candle-down", "equity": "accent", "drawdown": "loss", "exposure": "accent"}
 PIXELS_OF = """((chart, variable) => {
   const probe = document.body.appendChild(document.createElement("i"));
   probe.style.color = `var(--${variable})`;
@@ -196,29 +200,56 @@ def browser(binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Pages of one run: as it was, hostile, of one bar, and without any trade."""
+    """Pages of one run: as it was, hostile, and without any trade; of one bar; of three strategies on two symbols."""
     root = tmp_path_factory.mktemp("pages")
-    data = root / "SYNTH_USDT-1m.csv"
-    write_synthetic_csv(data, 6_000, seed=7)
-    request = BacktestRequest(strategy="sma_cross", data=data, synthetic=True)
-    prepared = prepare(request, load_config(root, {}, {}).config, {})
-    made = {name: root / f"{name}.html" for name in ("hostile", "silent", "alone")}
-    with prepared.dataset as dataset:
-        finished = run_backtest(prepared, root / "reports")
-        made["plain"] = finished.folder / "report.html"
-        write_page(made["plain"], finished.result, dataset, prepared.rows)
+    for symbol, seed in (("SYNTH", 7), ("ETH", 2)):
+        write_synthetic_csv(root / f"{symbol}_USDT-1m.csv", 6_000, seed=seed)
+    made = {name: root / f"{name}.html" for name in ("hostile", "silent")}
+    with ran(root, "plain", "sma_cross") as (market, result):
+        made["plain"] = root / "plain" / "report.html"
+        write_page(made["plain"], result, market)
+        found = Finding(rank=1, code="x", severity="alarm", says=HOSTILE, figures={})
         hostile = msgspec.structs.replace(
-            finished.result, strategy={"id": HOSTILE, "params": {}}, error=HOSTILE, warnings=[HOSTILE]
+            result,
+            strategies=[{"id": HOSTILE, "params": {}}],
+            error=HOSTILE,
+            warnings=[HOSTILE],
+            findings=[found],
         )
-        write_page(made["hostile"], hostile, dataset, prepared.rows)
-        silent = msgspec.structs.replace(finished.result, fills=[], round_trips=[], endings={})
-        write_page(made["silent"], silent, dataset, prepared.rows)
-        first = msgspec.structs.replace(silent, equity_curve=silent.equity_curve[:1])
-        write_page(made["alone"], first, dataset, (0, 1))
+        write_page(made["hostile"], hostile, market)
+        silent = msgspec.structs.replace(result, fills=[], round_trips=[], endings={}, orders=[], n_orders=0)
+        write_page(made["silent"], silent, market)
+    with ran(root, "alone", "sma_cross", end_ns=result.start_ns + 60_000_000_000) as (market, first):
+        made["alone"] = root / "alone" / "report.html"
+        write_page(made["alone"], first, market)
+    strategies = ("sma_cross", "slow=sma_cross@SYNTH/USDT", "grid@ETH/USDT")
+    params = ("sma_cross.weight=0.2", "slow.weight=0.2", "slow.fast=50", "slow.slow=200", "grid.weight=0.3")
+    with ran(root, "several", *strategies, symbols=("SYNTH", "ETH"), params=params) as (market, several):
+        made["several"] = root / "several" / "report.html"
+        write_page(made["several"], several, market)
     return made
 
 
-@pytest.mark.parametrize("name", ["plain", "hostile", "silent", "alone"])
+@contextmanager
+def ran(
+    root: Path,
+    name: str,
+    *strategies: str,
+    symbols: tuple[str, ...] = ("SYNTH",),
+    params: tuple[str, ...] = (),
+    end_ns: int | None = None,
+) -> Iterator[tuple[ReportedMarket, BacktestResult]]:
+    """Run strategies on the synthetic market of `root`; its data are open meanwhile."""
+    data = tuple(root / f"{symbol}_USDT-1m.csv" for symbol in symbols)
+    request = BacktestRequest(strategy=strategies, data=data, params=params, synthetic=True, end_ns=end_ns)
+    prepared = prepare(request, load_config(root, {}, {}).config, {})
+    try:
+        yield prepared.market, run_backtest(prepared, root, folder=root / name).result
+    finally:
+        prepared.market.close()
+
+
+@pytest.mark.parametrize("name", ["plain", "hostile", "silent", "alone", "several"])
 @pytest.mark.parametrize("theme", ["#light", "#dark"])
 def test_the_page_paints_without_a_complaint_or_a_request(
     browser: Browser, pages: dict[str, Path], name: str, theme: str
@@ -235,7 +266,7 @@ def test_the_page_paints_without_a_complaint_or_a_request(
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("name", ["plain", "hostile"])
+@pytest.mark.parametrize("name", ["plain", "hostile", "several"])
 def test_the_page_never_scrolls_sideways(
     browser: Browser, pages: dict[str, Path], name: str, width: int
 ) -> None:
@@ -303,6 +334,58 @@ def test_round_trips_can_be_paged_sorted_and_found_in_the_chart(
     browser.run(NEXT_FRAME)
     assert browser.run("document.querySelector('#price-chart canvas').toDataURL()") != before
     assert browser.complaints() == []
+
+
+def test_orders_can_be_searched_by_words_and_sorted(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["several"])
+    rows = "[...document.querySelectorAll('#order-table tbody tr')]"
+    texts = f"{rows}.map(row => row.textContent)"
+    total = browser.run("JSON.parse(document.getElementById('data').textContent).orders.no.length")
+    assert total > 100
+    assert len(browser.run(texts)) == 25
+    type_in = "(words => {{ const box = document.getElementById('order-search'); box.value = words; box.dispatchEvent(new Event('input')); }})({})"
+    browser.run(type_in.format(json.dumps("GRID sell canceled")))
+    found = browser.run(texts)
+    assert found
+    assert all("grid" in text and "sell" in text and "canceled/" in text for text in found)
+    n_found = int(browser.run("document.getElementById('order-found').textContent").split()[0])
+    assert len(found) == min(25, n_found) < total
+    browser.run(type_in.format(json.dumps("no such order")))
+    assert browser.run(texts) == []
+    browser.run(type_in.format(json.dumps("")))
+    browser.run(
+        "[...document.querySelectorAll('#order-table th button')].find(b => b.textContent.startsWith('Fees')).click()"
+    )
+    fees = browser.run(f"{rows}.map(row => +row.cells[13].firstChild.title)")
+    assert fees == sorted(fees, reverse=True)
+    assert browser.complaints() == []
+
+
+def test_the_price_chart_shows_the_symbol_asked_for_and_that_of_a_round_trip(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["several"])
+    pressed = "[...document.querySelectorAll('#markets button')].map(b => b.getAttribute('aria-pressed'))"
+    readout = "document.getElementById('price-readout').textContent"
+    assert browser.run(pressed) == ["true", "false"]
+    first = browser.run(readout)
+    browser.run("document.querySelectorAll('#markets button')[1].click()")
+    browser.run(NEXT_FRAME)
+    assert browser.run(pressed) == ["false", "true"]
+    assert browser.run(readout) != first
+    browser.run(
+        "[...document.querySelectorAll('#trip-table tbody tr')].find(row => row.textContent.includes('SYNTH/USDT'))"
+        ".querySelector('button').click()"
+    )
+    browser.run(NEXT_FRAME)
+    assert browser.run(pressed) == ["true", "false"]
+    assert browser.complaints() == []
+
+
+def test_buy_and_hold_is_drawn_beside_the_run(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["plain"])
+    assert browser.run(f"{PIXELS_OF}('equity', 'hold')") > 20
+    assert "buy and hold" in browser.run("document.getElementById('equity-readout').textContent")
 
 
 def test_printing_leaves_the_page_as_it_was(browser: Browser, pages: dict[str, Path]) -> None:
