@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from njord.core.contracts import (
     BrokerAmendReq,
@@ -34,7 +35,6 @@ _SETTINGS = {
     "way": "entry_latency_ns",
     "answer": "response_latency_ns",
 }
-_PLAIN = {(False, False): OrderType.MARKET, (False, True): OrderType.LIMIT}
 _WAITING = {
     ("stop", False): OrderType.STOP,
     ("stop", True): OrderType.STOP_LIMIT,
@@ -49,7 +49,8 @@ def request_of(text: str, name: str, instrument: Instrument, ts_ns: int) -> Brok
     found = _ORDER.fullmatch(text)
     assert found, f"no order: {text!r}"
     side, qty, market, kind, price, limit, tif, for_s, post_only, reduce_only, after, group = found.groups()
-    type_ = _WAITING[kind, bool(limit)] if kind else _PLAIN[False, bool(limit)]
+    plain_type = OrderType.LIMIT if limit else OrderType.MARKET
+    type_ = _WAITING[kind, bool(limit)] if kind else plain_type
     assert bool(market) is (type_ is OrderType.MARKET), f"no order: {text!r}"
     ticks = instrument.exact_ticks(price) if price else 0
     is_trailing = type_ is OrderType.TRAILING_STOP
@@ -90,9 +91,9 @@ def change_of(text: str, instrument: Instrument, ts_ns: int) -> BrokerCancelReq 
     )
 
 
-def terms_of(start: str, slippage_bps: int, **given: object) -> VenueTerms:
+def terms_of(start: str, slippage_bps: int, **given: Any) -> VenueTerms:
     """Return the terms that a cell writes as `share 0.1, leverage 10`."""
-    terms: dict[str, object] = {"slippage_bps": Decimal(slippage_bps), **given}
+    terms: dict[str, Any] = {"slippage_bps": Decimal(slippage_bps), **given}
     for word, number in re.findall(r"(\w+) ([\d.]+)", start):
         if word in _SETTINGS:
             name = _SETTINGS[word]
@@ -103,7 +104,7 @@ def terms_of(start: str, slippage_bps: int, **given: object) -> VenueTerms:
     for policy in ("expire_maker", "expire_both"):
         if policy in start:
             terms["self_trade"] = policy
-    return VenueTerms(**terms)  # type: ignore[arg-type]  # The struct checks them.
+    return VenueTerms(**terms)
 
 
 def words_of(
