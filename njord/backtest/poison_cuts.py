@@ -39,11 +39,11 @@ def everyday(market: Market, n_cuts: int, seed: int, warm_up: int) -> list[Cut]:
     most, left = int(market.n_events * _MOST_SHARE), int(market.n_events * _BUDGET_SHARE)
     random = np.random.default_rng([seed, market.n_events])
     positions: list[int] = []
-    while len(positions) < n_cuts and min(most, left) > warm_up:
-        n_after = n_cuts - len(positions) - 1
-        room = left - n_after * (warm_up + 1)  # For this one, if the shallowest of all others shall fit.
-        deepest = min(most, room, 2 * left // (n_after + 1)) if room > warm_up else min(most, left)
-        positions.append(int(random.integers(warm_up, max(deepest, warm_up + 1))) + 1)
+    n_fitting = min(n_cuts, left // (warm_up + 1)) if most > warm_up else 0
+    for n_after in reversed(range(n_fitting)):
+        room = left - n_after * (warm_up + 1)  # For this one, so that the shallowest of those to come fit.
+        deepest = max(min(most, room, 2 * left // (n_after + 1)), warm_up + 1)
+        positions.append(int(random.integers(warm_up, deepest)) + 1)
         left -= positions[-1]
     return _located(market, positions, seed, lambda number: True)
 
