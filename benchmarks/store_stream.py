@@ -2,7 +2,7 @@
 
 The store is written first, in a process of its own; the reader runs in another one, so that its peak memory is its own.
 Limit: 300 MB. Run: `python -m benchmarks.store_stream`. Options: --small (3 symbols, 5 days, for tests), --folder DIR
-(where the store lies; it is kept), --blocks (arrays instead of one message per bar).
+(where the store lies; it is kept).
 """
 
 import argparse
@@ -66,30 +66,28 @@ def write(root: Path, n_symbols: int, n_bars: int) -> None:
             commit.commit(certificate=encode_certificate(checks.finish(commit.hash_after_merge))).close()
 
 
-def read(root: Path, blocks: bool) -> dict[str, float | int]:
-    """Stream all bars of the store in order and return the figures of this process."""
-    from njord.storage.store.bars import open_stored_bars
-    from njord.storage.store.merge import merge_bar_blocks, merge_bars
+def read(root: Path) -> dict[str, float | int]:
+    """Stream all bars of the store as a run is told of them, and return the figures of this process."""
+    from njord.backtest.market_open import MarketRequest, open_market
+    from njord.core.contracts import Bar
     from njord.storage.store.store import Store
 
-    store = Store(root)
     started, cpu = time.perf_counter(), time.process_time()
-    datasets = [open_stored_bars(store.open(path)) for path in dict(store.datasets())]
-    opened = time.perf_counter()
+    paths = tuple(root / path for path in dict(Store(root).datasets()))
     n_bars = last_ns = last_instrument = 0
-    if blocks:
-        for block in merge_bar_blocks(datasets):
-            n_bars += len(block.row)
-    else:
-        for bar in merge_bars(datasets):
-            if bar.ts_ns < last_ns or (bar.ts_ns == last_ns and bar.instrument <= last_instrument):
-                raise SystemExit(f"bar {n_bars} is out of order")
-            last_ns, last_instrument = bar.ts_ns, bar.instrument
-            n_bars += 1
+    with open_market(MarketRequest(data=paths), {}) as market:
+        opened = time.perf_counter()
+        for block in market.blocks():
+            for bar in block.messages:
+                assert isinstance(bar, Bar)
+                if bar.ts_ns < last_ns or (bar.ts_ns == last_ns and bar.instrument <= last_instrument):
+                    raise SystemExit(f"bar {n_bars} is out of order")
+                last_ns, last_instrument = bar.ts_ns, bar.instrument
+                n_bars += 1
     wall_s = time.perf_counter() - started
     return {
         "bars": n_bars,
-        "symbols": len(datasets),
+        "symbols": len(paths),
         "open_s": round(opened - started, 3),
         "wall_s": round(wall_s, 3),
         "cpu_per_wall": round((time.process_time() - cpu) / wall_s, 2),
@@ -104,7 +102,6 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--child", choices=("write", "read"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -113,23 +110,21 @@ def main(arguments: list[str] | None = None) -> int:
         write(options.folder, n_symbols, n_bars)
         return 0
     if options.child == "read":
-        print(json.dumps(read(options.folder, options.blocks)))
+        print(json.dumps(read(options.folder)))
         return 0
     if options.folder is not None:
-        return _measure(options.folder, options.small, options.blocks, print)
+        return _measure(options.folder, options.small, print)
     with tempfile.TemporaryDirectory() as folder:
-        return _measure(Path(folder) / "store", options.small, options.blocks, print)
+        return _measure(Path(folder) / "store", options.small, print)
 
 
-def _measure(folder: Path, small: bool, blocks: bool, say: Callable[[str], object]) -> int:
+def _measure(folder: Path, small: bool, say: Callable[[str], object]) -> int:
     command = [sys.executable, "-m", "benchmarks.store_stream", "--folder", str(folder)]
     if not folder.exists():
         started = time.perf_counter()
         subprocess.run([*command, "--child", "write", *["--small"] * small], check=True)
         say(f"written in {time.perf_counter() - started:.1f} s")
-    done = subprocess.run(
-        [*command, "--child", "read", *["--blocks"] * blocks], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([*command, "--child", "read"], check=True, capture_output=True, text=True)
     figures = json.loads(done.stdout)
     say(json.dumps({**figures, **describe()}))
     expected = SMALL if small else (N_SYMBOLS, N_BARS)

@@ -10,7 +10,8 @@ from njord.core.contracts import Bar
 from njord.storage.dataset import BarChunk, BarDataset
 from njord.strategies.features import BarColumns
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 8192  # Of all datasets of a run together: what is in memory at a time.
+_LEAST_ROWS = 512
 
 
 class BarFeed:
@@ -20,10 +21,12 @@ class BarFeed:
         bars: The bars; closing the feed closes them.
         instrument: The index that the messages carry.
         rows: [first, end) of the run.
+        n_datasets: How many a run reads at the same time.
     """
 
-    def __init__(self, bars: BarDataset, instrument: int, rows: tuple[int, int]) -> None:
+    def __init__(self, bars: BarDataset, instrument: int, rows: tuple[int, int], n_datasets: int = 1) -> None:
         self.bars = bars
+        self._chunk_rows = max(_LEAST_ROWS, CHUNK_ROWS // n_datasets)
         self.rows = rows
         self.n_events = rows[1] - rows[0]
         self.source = Source(
@@ -53,7 +56,7 @@ class BarFeed:
 
     def chunks(self) -> Iterator[BarChunk]:
         """Yield the rows of the run."""
-        return self.bars.chunks(*self.rows, size=CHUNK_ROWS)
+        return self.bars.chunks(*self.rows, size=self._chunk_rows)
 
     def prices(self) -> Iterator[PricePiece]:
         """Yield the rows of the run for a report."""

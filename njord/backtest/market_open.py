@@ -192,7 +192,7 @@ def _part(
                 f"bars and {'trades' if trades else 'a book'} are given for {symbol}, a symbol trades on one of them",
                 "leave out one --data",
             )
-        return BarFeed(bars, index, _rows(bars, request))
+        return BarFeed(bars, index, _rows(bars, request), len(request.data))
     if not isinstance(trades, StoredDataset):
         raise DataError(
             f"a book without trades is given for {symbol}, which tells nobody who traded",

@@ -118,7 +118,8 @@ def fed(result: BacktestResult) -> str:
         data = result.data[0]
         width = f" of {duration(data['interval_ns'])}" if data["interval_ns"] else ""
         return f"{count(data['n_rows'])} {clip(data['kind'])}{width}"
-    return f"{len(result.data)} datasets of {len(result.instruments)} symbols"
+    n_symbols = len(result.instruments)
+    return f"{len(result.data)} datasets of {n_symbols} symbol{'s' if n_symbols > 1 else ''}"
 
 
 def _market_said(market: DrawnMarket) -> dict[str, Any]:

@@ -11,10 +11,9 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("how", [[], ["--blocks"]])
-def test_the_small_stream_is_whole_ordered_and_under_the_limit(how: list[str]) -> None:
+def test_the_small_stream_is_whole_ordered_and_under_the_limit() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.store_stream", "--small", *how],
+        [sys.executable, "-m", "benchmarks.store_stream", "--small"],
         cwd=ROOT,
         capture_output=True,
         text=True,
