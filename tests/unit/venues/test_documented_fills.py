@@ -139,5 +139,5 @@ def test_the_simulated_venue_does_what_the_page_says(row: Row) -> None:
 
 
 def test_the_page_has_its_tables() -> None:
-    assert len(ROWS) >= 60
+    assert len(ROWS) >= 90
     assert len({row.number for row in ROWS}) == len(ROWS)
