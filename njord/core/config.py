@@ -212,9 +212,7 @@ class BacktestConfig(_Section):
     impact_bps: Bps = Decimal(
         0
     )  # Of the other two models: the cost of an order as large as the bar's volume.
-    max_volume_share: Annotated[Number, Field(ge=0, le=1)] = Decimal(
-        0
-    )  # Of a bar's volume; 0 = no limit.
+    max_volume_share: Annotated[Number, Field(ge=0, le=1)] = Decimal(0)  # Of a bar's volume; 0 = no limit.
     # Ticks: what the way takes, and where in the queue we stand.
     latency_model: Literal["constant", "recorded"] = (
         "constant"  # recorded = drawn from the recording's feed delays.
