@@ -167,8 +167,9 @@ def test_bars_of_stored_trades_are_a_dataset_that_a_backtest_runs_on_and_replays
     assert made["path"] == "bars/kraken/XRP-ETH/5m"
     out = njord(tmp_path, "backtest", "sma_cross", "--data", made["path"], "--json", "-")
     result = json.loads(out)
-    assert result["data"]["hash"] == made["hash"]
-    assert result["data"]["certificate"]["grade"] == made["certificate"]["grade"]
+    (used,) = result["data"]
+    assert used["hash"] == made["hash"]
+    assert used["certificate"]["grade"] == made["certificate"]["grade"]
     assert njord(tmp_path, "replay", "last").startswith("identical, ")
     data(tmp_path, "resample", made["path"], "--timeframe", "1h")
     direct = data(
