@@ -91,7 +91,7 @@ class PartColumns:
     # copy. Twenty symbols pass into the next month at the same time.
     def _forget(self, first: int, last: int, first_row: int) -> None:
         for group, (start, columns) in list(self._decoded.items()):
-            if not first <= group <= last or (group == first and first_row < start):
+            if not first <= group <= last or max(first_row, self._firsts[group]) < start:
                 del self._decoded[group]
             elif group == first < last and start < first_row:
                 self._decoded[group] = (first_row, [column[first_row - start :].copy() for column in columns])

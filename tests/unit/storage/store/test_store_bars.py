@@ -99,3 +99,16 @@ def test_rows_are_found_by_time_as_in_a_file(store: Store, monkeypatch: pytest.M
                 assert dataset.rows_between(None, start) == (0, expected)
     with pytest.raises(DataError, match="trades/binance/BTC-USDT holds trades, not bars"):
         open_stored_bars(put(store, DataKind.TRADES, trades(3)))
+
+
+def test_a_pass_begun_again_after_one_that_stopped_anywhere_has_the_same_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_groups(monkeypatch, 10)
+    rows = bars(95)
+    columns = PartColumns(put(store, DataKind.BARS, rows))
+    for stop in range(0, 95, 5):
+        columns.read(0, stop, min(95, stop + 12))
+        for first, end in ((0, 12), (0, 25), (3, 60)):
+            assert columns.read(3, first, end).tolist() == rows["low"][first:end].tolist(), (stop, first, end)
+            columns.read(0, stop, min(95, stop + 12))
