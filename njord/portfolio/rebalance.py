@@ -3,11 +3,14 @@
 Sizing leaves room for what the order will cost: quantity = weight x equity / (price x (1 + leverage x (fee + slippage)
 + 1 %)), rounded down to the lot; a weight may go up to the leverage. Positions are kept per strategy; working orders,
 and intents that the gate has yet to decide on, count as if they had filled, so that a target repeated before its order
-has filled asks for nothing more. Of a group the largest member counts, of an exit what its entry has filled.
+has filled asks for nothing more; an order of a target that works against a new one is canceled first. Of a group the
+largest member counts, of an exit what its entry has filled.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from njord.core.account import Account
 from njord.core.component import Handler
@@ -15,6 +18,7 @@ from njord.core.contracts import (
     VENUE,
     AmendEvent,
     Bar,
+    CancelIntent,
     FillEvent,
     Message,
     OrderEvent,
@@ -23,12 +27,13 @@ from njord.core.contracts import (
     PositionSnapshot,
     ProposalRefused,
     RiskDecision,
+    StrategySuspended,
     Target,
     TradeEvent,
 )
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
-from njord.core.orders import WorkingOrders
+from njord.core.orders import TERMINAL, WorkingOrders
 from njord.core.types import BUY, SELL, InstrumentKind, RefusalReason
 from njord.core.units import BPS, EXACT, ZERO, ratio
 
@@ -82,6 +87,11 @@ class Rebalancer:
             str, tuple[_Owner, int, str]
         ] = {}  # By intent id: whose, its signed lots, its group.
         self.working = WorkingOrders()
+        self._own: set[str] = (
+            set()
+        )  # Intents of ours that have not ended; a strategy's own orders are its business.
+        self._canceling: dict[str, _Owner] = {}  # By client order id.
+        self._standing: dict[_Owner, tuple[int, Target]] = {}  # Lots wanted, once those cancels are through.
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
@@ -91,7 +101,8 @@ class Rebalancer:
             RiskDecision: self._on_decision,
             OrderEvent: self._on_order,
             AmendEvent: self.working.amend,
-            OrderUpdate: self.working.update,
+            OrderUpdate: self._on_update,
+            StrategySuspended: self._on_suspended,
             FillEvent: self._on_fill,
             PositionSnapshot: self._account.adopt,
         }
@@ -114,6 +125,7 @@ class Rebalancer:
     def _on_decision(self, decision: RiskDecision) -> None:
         if not decision.allowed:
             self._undecided.pop(decision.intent_id, None)
+            self._own.discard(decision.intent_id)
 
     def _on_order(self, order: OrderEvent) -> None:
         self._undecided.pop(order.intent_id, None)
@@ -148,8 +160,62 @@ class Rebalancer:
         if isinstance(wanted, RefusalReason):
             return [self._refused(target, wanted)]
         missing = wanted - expected
-        if not missing:
+        if self.working and (cancels := self._cancels(target, owner, missing)) is not None:
+            self._standing[owner] = (wanted, target)
+            return cancels
+        return [self._intent(target, owner, held, expected, wanted)] if missing else None
+
+    # Orders of ours that still work the other way must end before the rest is traded: selling what may yet be bought is a
+    # short, and what has not been bought can not be sold. None if there are none.
+    def _cancels(self, target: Target, owner: _Owner, missing: int) -> list[Message] | None:
+        against = [
+            order.client_order_id
+            for order in self.working
+            if (order.strategy_id, order.instrument) == owner
+            and order.intent_id in self._own
+            and order.side.sign * missing < 0
+            and order.client_order_id not in self._canceling
+        ]
+        if not against and owner not in self._canceling.values():
             return None
+        cancels: list[Message] = []
+        for client_order_id in against:
+            self._canceling[client_order_id] = owner
+            cancels.append(
+                CancelIntent(
+                    ts_ns=target.ts_ns,
+                    instrument=target.instrument,
+                    account_id=self._account_id,
+                    strategy_id=target.strategy_id,
+                    intent_id=self._counters[target.strategy_id].next(),
+                    client_order_id=client_order_id,
+                    reason=target.reason,
+                )
+            )
+        return cancels
+
+    def _on_update(self, update: OrderUpdate) -> Sequence[Message] | None:
+        self.working.update(update)
+        if update.status not in TERMINAL:
+            return None
+        self._own.discard(update.intent_id)
+        owner = self._canceling.pop(update.client_order_id, None)
+        if owner is None or owner in self._canceling.values() or owner not in self._standing:
+            return None
+        wanted, target = self._standing.pop(owner)
+        kept = self._held.get(owner, ZERO)
+        held = self._instruments[owner[1]].lots(kept) if kept else 0
+        expected = held + self._on_its_way(owner)
+        if wanted == expected:
+            return None
+        return [self._intent(replace(target, ts_ns=update.ts_ns), owner, held, expected, wanted)]
+
+    def _on_suspended(self, suspended: StrategySuspended) -> None:
+        for owner in [each for each in self._standing if each[0] == suspended.strategy_id]:
+            del self._standing[owner]
+
+    def _intent(self, target: Target, owner: _Owner, held: int, expected: int, wanted: int) -> OrderIntent:
+        missing = wanted - expected
         is_exit = expected == held and abs(wanted) < abs(held) and wanted * held >= 0
         intent = OrderIntent(
             ts_ns=target.ts_ns,
@@ -164,7 +230,8 @@ class Rebalancer:
             features=target.features,
         )
         self._undecided[intent.intent_id] = (owner, missing, "")
-        return [intent]
+        self._own.add(intent.intent_id)
+        return intent
 
     # Signed lots that open orders and undecided intents would add.
     def _on_its_way(self, owner: _Owner) -> int:

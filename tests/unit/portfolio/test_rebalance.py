@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from njord.core.account import SpotAccount
-from njord.core.contracts import Message, OrderIntent, ProposalRefused, RiskDecision, Target
+from njord.core.contracts import (
+    CancelIntent,
+    Message,
+    OrderIntent,
+    OrderUpdate,
+    ProposalRefused,
+    RiskDecision,
+    StrategySuspended,
+    Target,
+)
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderStatus, RefusalReason, Side
@@ -256,12 +266,46 @@ def test_part_or_all_of_a_position_is_left_reduce_only(wanted: str, lots: int) -
     assert (exit_.side, exit_.qty_lots, exit_.reduce_only) == (Side.SELL, lots, True)
 
 
-def test_an_exit_while_something_is_working_is_not_called_reduce_only() -> None:
+def test_a_target_cancels_its_own_order_that_works_against_it_and_trades_the_rest_when_that_has_ended() -> (
+    None
+):
     desk = Desk().close(10_000)
     desk.fill(desk.intent(qty=Decimal(2)), 10_000)
-    desk.approve(desk.intent(qty=Decimal(3)))
-    exit_ = desk.intent(weight=0.0)
-    assert (exit_.qty_lots, exit_.reduce_only) == (3000, False)
+    buying = desk.intent(qty=Decimal(3))
+    name = desk.approve(buying)
+    (cancel,) = desk.ask(weight=0.0)
+    assert isinstance(cancel, CancelIntent) and cancel.client_order_id == name
+    assert not desk.ask(weight=0.0)  # Asked once; the last word stands.
+    on_update = desk.desk.handlers()[OrderUpdate]
+    ended = replace(order_update(OrderStatus.CANCELED, name), intent_id=buying.intent_id)
+    (exit_,) = on_update(ended) or ()
+    assert isinstance(exit_, OrderIntent) and exit_.ts_ns == ended.ts_ns
+    assert (exit_.side, exit_.qty_lots, exit_.reduce_only) == (Side.SELL, 2000, True)
+    desk.approve(exit_)
+    assert not desk.ask(weight=0.0)
+
+
+def test_what_filled_before_the_cancel_came_through_is_sold_too() -> None:
+    desk = Desk().close(10_000)
+    name = desk.approve(buying := desk.intent(qty=Decimal(3)))
+    assert len(desk.ask(weight=0.0)) == 1
+    done = fill_event(name, qty_lots=1200, price_ticks=10_000)
+    desk.tell(done, *desk.account.apply_fill(done, [10_000]))
+    ended = replace(order_update(OrderStatus.CANCELED, name), intent_id=buying.intent_id)
+    (exit_,) = desk.desk.handlers()[OrderUpdate](ended) or ()
+    assert isinstance(exit_, OrderIntent) and (exit_.side, exit_.qty_lots) == (Side.SELL, 1200)
+
+
+def test_a_suspended_strategys_last_target_is_forgotten_and_its_own_orders_are_left_alone() -> None:
+    desk = Desk().close(10_000)
+    name = desk.approve(buying := desk.intent(qty=Decimal(3)))
+    assert len(desk.ask(weight=0.0)) == 1
+    desk.tell(StrategySuspended(ts_ns=START_NS, strategy_id="s", error="x"))
+    desk.tell(replace(order_update(OrderStatus.CANCELED, name), intent_id=buying.intent_id))
+    own = OrderIntent(strategy_id="s", intent_id="mine", side=Side.BUY, qty_lots=1000)
+    desk.tell(own)
+    desk.approve(own)
+    assert not [each for each in desk.ask(qty=Decimal(0)) if isinstance(each, CancelIntent)]
 
 
 def test_one_strategys_exit_that_the_account_would_enter_by_is_not_called_reduce_only() -> None:
