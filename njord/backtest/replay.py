@@ -16,7 +16,7 @@ from njord.adapters.plugins import LoadedStrategy, load_strategy
 from njord.adapters.source_hash import package_hash
 from njord.backtest.market import MarketBlock
 from njord.backtest.market_open import MarketRequest, RecordedMarket, open_market
-from njord.backtest.simulation import account_of, precompute, rules_of
+from njord.backtest.simulation import account_of, precompute
 from njord.core.codec import decode, encode
 from njord.core.config import Config
 from njord.core.contracts import (
@@ -278,7 +278,7 @@ def _spec(
         instruments=started.instruments,
         strategies=tuple(hosted),
         risk_profile=started.risk_profile,
-        risk_rules=rules_of(config, started.risk_profile, market),
+        risk_rules=config.risk.profiles[started.risk_profile].rules,
         cost_bps=EXACT.add(config.backtest.fee_bps, config.backtest.slippage_bps),
         fixed_qty=facts.qty,
         account=account_of(config.backtest, [instrument.kind for instrument in started.instruments]),

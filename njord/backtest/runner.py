@@ -8,6 +8,7 @@ due on the way is told first. The books are compared with the venue's truth afte
 
 import heapq
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
@@ -108,6 +109,8 @@ class HistoryHost:
         self._row = 0  # Of the message under way, in its block.
         self._now_ns = 0
         self._last_bar: Bar | None = None
+        self._words: deque[FillEvent | OrderUpdate | FundingEvent] = deque()  # Of the venue, not told yet.
+        self._is_telling = False
 
     def run(
         self,
@@ -126,10 +129,7 @@ class HistoryHost:
             InvariantError: Our books and the venue's disagree, or a promise of the engine is broken.
         """
         self._step(started)
-        active = KillSwitchState(
-            ts_ns=started.ts_ns, state=TradingState.ACTIVE, source="backtest", valid_until_ns=FOREVER_NS
-        )
-        self._step(active)
+        self._switch(TradingState.ACTIVE, started.ts_ns)
         run_block = self._run_bars if len(self._indices) == 1 and not self._has_ticks else self._run_mixed
         n_events = 0
         for block in self._market.blocks():
@@ -147,8 +147,18 @@ class HistoryHost:
         if until_ns is not None:
             self._pass_time(max(until_ns, self._now_ns))
             return
-        self._deliver(self._venue.expire_all(self._now_ns), self._now_ns)
+        self._end()
         self._statistics.update(*self._equity.finish())
+
+    # An order that answers the last words could neither fill nor end any more, so that none is approved.
+    def _end(self) -> None:
+        reports = self._venue.expire_all(self._now_ns)
+        if reports:
+            self._switch(TradingState.HALTED, self._now_ns)
+            self._deliver(reports, self._now_ns)
+
+    def _switch(self, state: TradingState, ts_ns: int) -> None:
+        self._step(KillSwitchState(ts_ns=ts_ns, state=state, source="backtest", valid_until_ns=FOREVER_NS))
 
     # The loop over all bars of one instrument: what does not have to happen on every bar is kept out of it.
     def _run_bars(self, block: MarketBlock) -> None:
@@ -228,7 +238,7 @@ class HistoryHost:
     def _step(self, message: Message) -> None:
         self._follow(self._engine.step(message), message.ts_ns)
 
-    # What the engine has decided leaves here; what the venue answers comes back as the next message.
+    # What the engine has decided leaves here, all of it; then come the venue's words.
     def _follow(self, messages: list[Message], now_ns: int) -> None:
         observers = self._recorder.observers
         for message in messages:
@@ -246,19 +256,33 @@ class HistoryHost:
                     self._n_open += kind is OrderEvent
                 reply = self._gateway.send(message, now_ns)
                 if reply is not None:
-                    self._step(reply)
+                    self._words.append(reply)
                 else:
-                    self._deliver(self._venue.drain(), now_ns)
+                    self._hear(self._venue.drain(), now_ns)
             elif isinstance(message, TimerSet):
                 self._timers.set(message)
+        if self._words and not self._is_telling:
+            self._tell()
 
     def _deliver(self, reports: list[Report], now_ns: int) -> None:
-        moved = False
+        self._hear(reports, now_ns)
+        self._tell()
+
+    def _hear(self, reports: list[Report], now_ns: int) -> None:
         for report in reports:
-            message = self._gateway.translate(report, now_ns)
-            self._step(message)
-            if isinstance(message, FillEvent | FundingEvent):
+            self._words.append(self._gateway.translate(report, now_ns))
+
+    # A word may cause orders, and those more words: these are told after all that were known before them, and only
+    # when none is left do our books say what the venue's say.
+    def _tell(self) -> None:
+        words, moved = self._words, False
+        self._is_telling = True
+        while words:
+            word = words.popleft()
+            self._step(word)
+            if isinstance(word, FillEvent | FundingEvent):
                 moved = True
+        self._is_telling = False
         if moved:
             self._equity.change(self._row, self._account)
             self._reconcile()

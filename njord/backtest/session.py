@@ -9,7 +9,7 @@ import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -30,14 +30,14 @@ from njord.backtest.request import (
     prepare_strategies,
 )
 from njord.backtest.result import BacktestResult
-from njord.backtest.simulation import Prepared, account_of, hosted, rules_of, simulate, terms_of
+from njord.backtest.simulation import Prepared, account_of, hosted, simulate, terms_of
 from njord.backtest.summing_up import Outcome, RunContext, sum_up
 from njord.core.config import Config, config_hash
 from njord.core.contracts import (
     RunStarted,
     StrategySpec,
 )
-from njord.core.errors import ConfigError
+from njord.core.errors import ConfigError, RunawayCascade, StrategyError
 from njord.core.ids import short_hash
 from njord.core.instrument import Instrument
 from njord.core.registry import canonical_params
@@ -104,6 +104,7 @@ def run_backtest(
 
     Raises:
         JournalHalted: The disk refused the journal; what was written stays.
+        StrategyError: A strategy sent more at one moment than the engine takes; nothing is kept.
         InvariantError: A promise of the engine is broken.
     """
     watch = Stopwatch()
@@ -121,6 +122,13 @@ def run_backtest(
     except KeyboardInterrupt:
         shutil.rmtree(target)
         raise
+    except RunawayCascade as error:
+        shutil.rmtree(target)
+        names = " or ".join(strategy.strategy_id for strategy in prepared.strategies)
+        raise StrategyError(
+            f"{error}: {names} sends thousands of orders at once, or answers its own without end",
+            "let it send fewer at a time",
+        ) from None
     return Finished(
         result=result,
         folder=target,
@@ -200,7 +208,7 @@ def _spec(
         instruments=market.instruments,
         strategies=tuple(hosted(strategy) for strategy in strategies),
         risk_profile=backtest.risk_profile,
-        risk_rules=rules_of(config, backtest.risk_profile, market),
+        risk_rules=config.risk.profiles[backtest.risk_profile].rules,
         cost_bps=EXACT.add(backtest.fee_bps, backtest.slippage_bps),
         fixed_qty=request.qty,
         account=account_of(backtest, [instrument.kind for instrument in market.instruments]),
@@ -240,8 +248,17 @@ def _context(prepared: Prepared) -> RunContext:
         settings=prepared.config.backtest,
         config_hash=prepared.started.config_hash,
         code_hash=prepared.started.code_hash,
-        warnings=tuple(dict.fromkeys(said for each in prepared.strategies for said in each.loaded.warnings)),
+        warnings=tuple(dict.fromkeys(_warnings(prepared, symbols))),
     )
+
+
+def _warnings(prepared: Prepared, symbols: list[str]) -> Iterator[str]:
+    for strategy in prepared.strategies:
+        yield from strategy.loaded.warnings
+    traded = [index for strategy in prepared.strategies for index in strategy.instruments]
+    for index, symbol in enumerate(symbols):
+        if index not in traded:
+            yield f"no strategy trades {symbol}, whose data are given; buy and hold counts it"
 
 
 def _new_folder(reports: Path, prepared: Prepared) -> Path:

@@ -5,8 +5,8 @@ call runs on fresh strategy objects.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
-from typing import IO, Any, Literal
+from collections.abc import Callable
+from typing import IO, Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ from njord.core.config import BacktestConfig, Config
 from njord.core.contracts import RunStarted
 from njord.core.errors import ConfigError
 from njord.core.types import InstrumentKind
-from njord.core.units import BPS, EXACT, NS_PER_MINUTE, NS_PER_S
+from njord.core.units import BPS, EXACT, NS_PER_S
 from njord.performance.streaming import EquityStatistics
 from njord.system import HostedSpec, System, SystemSpec
 from njord.venues.fees import FeeModel, FeeTier
@@ -32,8 +32,6 @@ from njord.venues.simulated import SimulatedVenue
 from njord.venues.terms import VenueTerms
 
 SAMPLE_NS = NS_PER_S  # Of the equity curve on ticks.
-TICK_AGE_MAX_NS = NS_PER_MINUTE
-RiskRules = Mapping[str, Mapping[str, Any]]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,15 +122,6 @@ def precompute(system: System, market: Market) -> None:
             columns = market.columns(index)
             if columns is not None:
                 system.strategies.precompute(index, columns)
-
-
-def rules_of(config: Config, profile: str, market: Market) -> RiskRules:
-    """Return a profile's rules; where its oldest price is told in bars alone and ticks are traded, a minute is added."""
-    rules = config.risk.profiles[profile].rules
-    fresh = rules.get("market_price")
-    if fresh is None or fresh.get("max_age_ns") or not has_ticks(market):
-        return rules
-    return {**rules, "market_price": {**fresh, "max_age_ns": TICK_AGE_MAX_NS}}
 
 
 def has_ticks(market: Market) -> bool:

@@ -189,8 +189,9 @@ class Desk:
             if sibling is not None:
                 self._shrink(sibling, sibling.qty_lots - lots, OrderReason.OCO_SIBLING, ts_ns)
         for waiting in tuple(self.exits_of(order)):
-            waiting.is_asleep = False
-            self.announce(waiting)
+            if waiting.is_open:  # One that fills at once has ended the others of its group.
+                waiting.is_asleep = False
+                self.announce(waiting)
 
     # An entry that has ended leaves its exits with exactly what it filled.
     def _release_exits(self, entry: Working, ts_ns: int) -> None:
@@ -251,7 +252,11 @@ class Desk:
     def funded_until_ns(self, indices: Iterable[int]) -> int:
         """Return the time up to which all positions in some contracts are funded."""
         return min(
-            (self._funded_until_ns[index] for index in indices if self.account.held[index]),
+            (
+                self._funded_until_ns[index]
+                for index in indices
+                if self._is_perpetual[index] and self.account.held[index]
+            ),
             default=FOREVER_NS,
         )
 

@@ -1,7 +1,7 @@
 """How long does a request take to the venue, and its word back? Constant, or drawn from recorded delays.
 
-A draw depends on the seed, the order and what is sent, and on nothing else: the same run draws the same, in whatever
-process, and a recovered venue draws again what it drew before.
+A draw depends on the seed, the order's place among all orders and what is sent, and on nothing else: the same run draws
+the same, in whatever process and under whatever ids, and a recovered venue draws again what it drew before.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Latency:
         terms: The constant parts, the samples and the seed.
     """
 
-    __slots__ = ("_constant", "_samples", "_seed", "is_zero")
+    __slots__ = ("_constant", "_places", "_samples", "_seed", "is_zero")
 
     def __init__(self, terms: VenueTerms) -> None:
         self._constant = {"entry": terms.entry_latency_ns, "response": terms.response_latency_ns}
@@ -29,6 +29,7 @@ class Latency:
             {} if samples is None else {"entry": samples[0], "response": samples[1]}
         )
         self._seed = terms.seed
+        self._places: dict[str, int] = {}  # Of orders, in the order in which they came.
         self.is_zero = not (terms.entry_latency_ns or terms.response_latency_ns or self._samples)
 
     def entry_ns(self, client_order_id: str, number: int) -> int:
@@ -44,5 +45,6 @@ class Latency:
         if not self._samples:
             return delay
         samples = self._samples[way]
-        digest = sha256(f"{self._seed}|{way}|{client_order_id}|{number}".encode()).digest()
+        place = self._places.setdefault(client_order_id, len(self._places))
+        digest = sha256(f"{self._seed}|{way}|{place}|{number}".encode()).digest()
         return delay + int(samples[int.from_bytes(digest[:8], "big") % len(samples)])

@@ -27,19 +27,13 @@ class MarginGuard:
         """Take in an instrument."""
         self._markets[index] = market
 
-    def mark(self) -> None:
-        """Bring the desk's marks to the last trades."""
-        for index, market in self._markets.items():
-            self._desk.marks[index] = market.last_ticks or self._desk.marks[index]
-
     def woke(self, index: int) -> None:
         """Clear the watch of a market in which its price has come."""
         if self._watched_ticks.pop(index, 0):
             self._markets[index].withdraw(WATCH)
 
     def check(self, ts_ns: int) -> None:
-        """Liquidate what must be, and let the markets watch for the prices that would be next."""
-        self.mark()
+        """Liquidate what must be at the desk's marks, and let the markets watch for the prices that would be next."""
         account, marks = self._desk.account, self._desk.marks
         for index in self._markets:
             ruin, held = account.ruin_ticks(index), account.held[index]

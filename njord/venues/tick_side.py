@@ -34,7 +34,7 @@ from njord.venues.requests import Requests, reply
 from njord.venues.slippage import Slippage
 from njord.venues.tick_market import ENDED, FILLED, Happening, TickMarket, TickOrder
 from njord.venues.words import Words
-from njord.venues.working import GTD, Working, told, working
+from njord.venues.working import FOK, GTD, Working, told, working
 
 Request = BrokerOrderReq | BrokerCancelReq | BrokerAmendReq
 
@@ -99,6 +99,7 @@ class TickSide:
         if not self._latency.is_zero:
             self._sent[req.client_order_id] = req
             return self._send(req)
+        self._mark()
         outcome = self._requests.place(req, req.ts_ns)
         if isinstance(outcome, Working):
             self._enter(outcome, req.ts_ns)
@@ -109,6 +110,7 @@ class TickSide:
         """Send a cancel or an amendment."""
         if not self._latency.is_zero:
             return self._send(req)
+        self._mark()
         answer = self._requests.change(req, req.ts_ns)
         self._settle(req.ts_ns)
         return answer
@@ -122,6 +124,7 @@ class TickSide:
         return BrokerPending(client_order_id=name)
 
     def _arrive(self, req: Request, ts_ns: int) -> None:
+        self._mark()
         if not isinstance(req, BrokerOrderReq):
             self._requests.change(req, ts_ns)
             return
@@ -150,6 +153,9 @@ class TickSide:
         if not lots or self._is_self_trade(room, order, order.limit_ticks, ts_ns):
             return
         req, number = order.req, int(order.venue_order_id)
+        if req.tif is FOK and order.is_triggered and lots < order.remaining_lots:
+            self._desk.end(order, OrderStatus.CANCELED, OrderReason.FOK_UNFILLED, ts_ns)
+            return
         room.orders[number], room.lots[number] = order, lots
         happened = room.market.add(
             TickOrder(
@@ -171,7 +177,7 @@ class TickSide:
         room = self._rooms[order.req.instrument]
         number = int(order.venue_order_id)
         if number not in room.orders:
-            self._admit(order, room.market.now_ns)
+            self._admit(order, max(room.market.now_ns, self._now_ns))
             return
         allowed, there = self._desk.allowed_lots(order), room.lots[number]
         if allowed > there:
@@ -217,22 +223,26 @@ class TickSide:
 
     # What the market says has happened becomes fills and ends.
     def _handle(self, room: _Room, happened: list[Happening]) -> None:
+        if happened:
+            self._mark()
         for each in happened:
             if each.number == WATCH and self._guard is not None:
                 self._guard.woke(room.index)
             order = room.orders.get(each.number)
             if order is None:
                 continue
+            # Where an expiry has been first, the market itself is still at the moment before.
+            ts_ns = max(each.ts_ns, self._now_ns)
             if each.what is FILLED:
-                self._fill(room, order, each)
+                self._fill(room, order, each, ts_ns)
             elif each.what is ENDED:
                 del room.orders[each.number], room.lots[each.number]
-                self._desk.end(order, OrderStatus.CANCELED, each.reason, each.ts_ns)
+                self._desk.end(order, OrderStatus.CANCELED, each.reason, ts_ns)
             elif not order.is_triggered:
                 order.is_triggered = True
-                self._desk.tell(order, OrderReason.TRIGGERED, each.ts_ns)
+                self._desk.tell(order, OrderReason.TRIGGERED, ts_ns)
 
-    def _fill(self, room: _Room, order: Working, each: Happening) -> None:
+    def _fill(self, room: _Room, order: Working, each: Happening, ts_ns: int) -> None:
         desk = self._desk
         room.lots[each.number] -= each.qty_lots
         if room.lots[each.number] <= 0:
@@ -241,14 +251,15 @@ class TickSide:
         lots = min(each.qty_lots, desk.allowed_lots(order))
         if not lots:
             return
-        desk.marks[room.index] = room.market.last_ticks or each.price_ticks
+        if not desk.marks[room.index]:
+            desk.marks[room.index] = each.price_ticks
         price = each.price_ticks
         if not each.is_maker and not room.market.has_book:
             price = self._slippage.fixed_ticks(price, order.sign)
             if order.limit_ticks:
                 better = min if order.sign > 0 else max
                 price = better(price, order.limit_ticks)
-        if desk.execute(order, lots, price, each.is_maker, each.ts_ns):
+        if desk.execute(order, lots, price, each.is_maker, ts_ns):
             if price != each.price_ticks:
                 desk.add_slippage(room.index, price - each.price_ticks, lots)
             if each.queue_at_arrival >= 0:
@@ -295,21 +306,29 @@ class TickSide:
             target_ns = min(until_ns, arrival_ns, inner_ns - 1)
             room = self._step(target_ns)
             if room is not None:
-                ts_ns, happened = room.pending_ns, room.pending or []
+                self._now_ns, happened = max(self._now_ns, room.pending_ns), room.pending or []
                 room.pending = None
                 self._handle(room, happened)
             elif inner_ns <= min(until_ns, arrival_ns):
-                ts_ns = inner_ns
+                self._now_ns = max(self._now_ns, inner_ns)
                 self._do_inner(inner_ns)
             elif arrival_ns <= until_ns:
                 ts_ns, req = self._arrivals.popleft()
+                self._now_ns = max(self._now_ns, ts_ns)
                 self._arrive(req, ts_ns)
             else:
                 self._now_ns = max(self._now_ns, until_ns)
+                if len(self._rooms) < len(self._desk.marks):
+                    self._mark()  # A bar of another instrument may be next, and the account is one.
                 return self._now_ns
-            self._now_ns = max(self._now_ns, ts_ns)
             if self._settle(self._now_ns):
                 return self._now_ns
+
+    # Brings the desk's marks to the last trades.
+    def _mark(self) -> None:
+        marks = self._desk.marks
+        for index, room in self._rooms.items():
+            marks[index] = room.market.last_ticks or marks[index]
 
     # Runs the markets to a time or to their earliest happening, and returns the room in which it happened.
     def _step(self, until_ns: int) -> _Room | None:
@@ -341,7 +360,7 @@ class TickSide:
             if order.is_open:
                 self._desk.end(order, OrderStatus.EXPIRED, OrderReason.GTD_EXPIRED, ts_ns)
         if self._guard is not None:
-            self._guard.mark()
+            self._mark()
             for index in self._rooms:
                 self._desk.pay_funding(index, ts_ns, self._desk.marks[index])
 
@@ -350,6 +369,7 @@ class TickSide:
     # Settles an event: margin, then the word on it goes on its way. Returns whether there was one.
     def _settle(self, ts_ns: int) -> bool:
         if self._guard is not None:
+            self._mark()
             self._guard.check(ts_ns)
         if not self._desk.outbox:
             return False

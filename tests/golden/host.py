@@ -3,7 +3,7 @@
 from typing import Any
 
 from njord.backtest.request import BacktestRequest
-from njord.backtest.simulation import Prepared, account_of, rules_of, simulate
+from njord.backtest.simulation import Prepared, account_of, simulate
 from njord.core.config import BacktestConfig, Config
 from njord.core.contracts import Bar, Message, RunStarted, TradeEvent
 from njord.core.units import EXACT
@@ -55,7 +55,7 @@ def last_prices(market: MemoryMarket) -> list[int]:
 
 def _prepared(golden: Golden, market: MemoryMarket, settings: BacktestConfig) -> Prepared:
     config = Config().model_copy(update={"backtest": settings})
-    rules = {name: dict(params) for name, params in rules_of(config, "research", market).items()}
+    rules = {name: dict(params) for name, params in config.risk.profiles["research"].rules.items()}
     for name, params in golden.rules.items():
         rules.setdefault(name, {}).update(params)
     hosted = golden.hosted()

@@ -9,6 +9,7 @@ from typing import Any
 
 from njord.core.contracts import AmendIntent, OrderIntent
 from njord.core.types import InstrumentKind, OrderType, RefusalReason, Side, TimeInForce, TradingState
+from njord.core.units import NS_PER_MINUTE
 from tests.property.risk_world import Order, World
 
 R = RefusalReason
@@ -186,6 +187,8 @@ class Oracle(World):
             limits.append(rule["max_age_ns"])
         if rule.get("max_age_intervals") and index in self.intervals:
             limits.append(rule["max_age_intervals"] * self.intervals[index])
+        if index not in self.intervals and rule.get("max_age_ticks_ns", NS_PER_MINUTE):
+            limits.append(rule.get("max_age_ticks_ns", NS_PER_MINUTE))
         return R.PRICE_STALE if not limits or not 0 <= age <= min(limits) else None
 
     def _collar(self, intent: OrderIntent) -> RefusalReason | None:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
+from njord.core.units import NS_PER_MINUTE
 from njord.risk.exposure import Exposure
 from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
 
@@ -14,14 +15,15 @@ class MarketPrice(RiskRule):
     name: ClassVar[str] = "market_price"
 
     class Params(RuleParams, frozen=True):
-        """The longest age in ns, or in intervals of the bars being traded; 0 = that one is off, not both."""
+        """The longest age: in ns; in intervals where bars are traded; in ns where ticks are. 0 = that one is off."""
 
         max_age_ns: int = 0
         max_age_intervals: int = 3
+        max_age_ticks_ns: int = NS_PER_MINUTE
 
         def __post_init__(self) -> None:
-            if self.max_age_ns < 0 or self.max_age_intervals < 0:
-                raise ValueError("max_age_ns and max_age_intervals must be >= 0")
+            if min(self.max_age_ns, self.max_age_intervals, self.max_age_ticks_ns) < 0:
+                raise ValueError("max_age_ns, max_age_intervals and max_age_ticks_ns must be >= 0")
             if not self.max_age_ns and not self.max_age_intervals:
                 raise ValueError("max_age_ns or max_age_intervals must be > 0: prices do not keep for ever")
 
@@ -31,9 +33,9 @@ class MarketPrice(RiskRule):
         if not exposure.mark_ticks[index]:
             return refuse(RefusalReason.PRICE_UNKNOWN, symbol=exposure.instruments[index].symbol)
         params = self.params
-        limits = [params.max_age_ns] if params.max_age_ns else []
-        if params.max_age_intervals and exposure.interval_ns[index]:
-            limits.append(params.max_age_intervals * exposure.interval_ns[index])
+        interval_ns = exposure.interval_ns[index]  # 0 while no bar was seen: it is traded on ticks.
+        by_kind_ns = params.max_age_intervals * interval_ns if interval_ns else params.max_age_ticks_ns
+        limits = [limit_ns for limit_ns in (params.max_age_ns, by_kind_ns) if limit_ns]
         age_ns = intent.ts_ns - exposure.mark_ts_ns[index]
         if not limits or age_ns > min(limits) or age_ns < 0:
             return refuse(

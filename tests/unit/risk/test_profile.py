@@ -55,6 +55,7 @@ NONSENSE: list[tuple[str, dict[str, Any]]] = [
     *((rule, {"cap_equity_fraction": value}) for rule in CAPS for value in NO_AMOUNTS),
     ("market_price", {"max_age_ns": -1}),
     ("market_price", {"max_age_intervals": -1}),
+    ("market_price", {"max_age_ticks_ns": -1}),
     ("market_price", {"max_age_ns": 0, "max_age_intervals": 0}),
     ("market_price", {"max_age_ns": "soon"}),
     ("price_collar", {"max_distance_fraction": 0}),

@@ -194,13 +194,29 @@ def test_of_two_ages_the_shorter_counts() -> None:
     assert bench.ask(ts_ns=bench.now_ns + 10 * S + 1).reason is R.PRICE_STALE
 
 
-def test_a_trade_without_bars_has_no_interval_and_needs_an_age_in_ns() -> None:
-    bench = Bench({"market_price": {"max_age_intervals": 3}})
+def test_where_ticks_are_traded_a_price_has_no_intervals_but_an_age_of_its_own() -> None:
+    params: dict[str, Any] = {"max_age_intervals": 3, "max_age_ticks_ns": 5 * S}
+    bench = Bench({"market_price": params})
     bench.exposure.observe_price(0, 20, bench.now_ns)
-    assert bench.ask().reason is R.PRICE_STALE
-    aged = Bench({"market_price": {"max_age_ns": S}})
-    aged.exposure.observe_price(0, 20, aged.now_ns)
-    assert aged.ask().allowed
+    assert bench.ask(ts_ns=bench.now_ns + 5 * S).allowed
+    late = bench.ask(ts_ns=bench.now_ns + 5 * S + 1)
+    assert late.reason is R.PRICE_STALE
+    assert dict(late.evidence) == {"age_ns": str(5 * S + 1), "max_age_ns": str(5 * S)}
+    assert priced({"market_price": params}).ask(ts_ns=bench.now_ns + 5 * S + 1).allowed
+
+
+def test_a_price_of_ticks_keeps_for_a_minute_unless_told_otherwise_and_not_at_all_without_a_limit() -> None:
+    for params, allowed_ns in (
+        ({"max_age_intervals": 3}, MINUTE),
+        ({"max_age_ns": S}, S),
+        ({"max_age_ns": S, "max_age_ticks_ns": 0}, S),
+        ({"max_age_ns": S, "max_age_ticks_ns": S - 1}, S - 1),
+        ({"max_age_intervals": 3, "max_age_ticks_ns": 0}, -1),
+    ):
+        bench = Bench({"market_price": params})
+        bench.exposure.observe_price(0, 20, bench.now_ns)
+        assert bench.ask(ts_ns=bench.now_ns + max(allowed_ns, 0)).allowed is (allowed_ns >= 0)
+        assert bench.ask(ts_ns=bench.now_ns + allowed_ns + 1).reason is R.PRICE_STALE
 
 
 @pytest.mark.parametrize("ticks", [0, -20])
