@@ -12,6 +12,7 @@ from njord.backtest.market import IntArray, MarketBlock, blocks_of
 from njord.backtest.market_bars import BarFeed
 from njord.backtest.market_ticks import Recording
 from njord.backtest.reported import PricePiece, Source
+from njord.backtest.utc import at
 from njord.core.errors import ConfigError, DataError
 from njord.core.instrument import Instrument
 from njord.storage.bars_in import open_bar_data
@@ -139,7 +140,7 @@ def _open(
         stored.close()
         raise DataError(
             f"{one_line(path, 200)} is a stored dataset, which knows its symbol, grid and times",
-            "leave out --symbol, --tick, --lot, --min-notional, --timeframe, --column and what concerns times",
+            "leave out --symbol, --tick, --lot, --min-notional, --timeframe, --column, --repair and what concerns times",
         )
     return stored
 
@@ -212,8 +213,10 @@ def _part(
 def _rows(bars: BarDataset, request: MarketRequest) -> tuple[int, int]:
     rows = bars.rows_between(request.start_ns, request.end_ns)
     if rows[0] >= rows[1]:
+        (first,), (last,) = (next(bars.chunks(row, row + 1)).ts_open_ns for row in (0, bars.n_rows - 1))
         raise DataError(
-            f"{Path(bars.name).name} has no bars in the range asked for", "check --start and --end"
+            f"{bars.name} has no bars in the range asked for, they open from {at(int(first))} to {at(int(last))}",
+            "check --start and --end",
         )
     return rows
 

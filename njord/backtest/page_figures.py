@@ -115,6 +115,12 @@ def trade_figures(result: BacktestResult) -> list[Row]:
     ]
 
 
+# What was really paid: tiers, makers and takers and liquidations included.
+def _paid_bps(result: BacktestResult) -> str:
+    traded = Decimal(result.turnover["traded_notional"])
+    return f"{float(10_000 * Decimal(result.fees) / traded):.3g} bp" if traded else "nothing"
+
+
 def cost_figures(result: BacktestResult) -> list[Row]:
     """Return what trading cost, and how much that was of the capital."""
     asset, costs = result.report_asset, result.costs
@@ -124,8 +130,7 @@ def cost_figures(result: BacktestResult) -> list[Row]:
         Row(
             "Fees",
             money(result.fees, asset, ""),
-            f"{_of(fees, result.capital)} of the capital; taker {costs['taker_fee_bps']} bp, "
-            f"maker {costs['maker_fee_bps']} bp",
+            f"{_of(fees, result.capital)} of the capital; {_paid_bps(result)} of what was traded",
         ),
         Row(
             "Slippage",

@@ -113,7 +113,7 @@ def check(prepared: Prepared, market: Market, folder: Path, n_cuts: int, seed: i
     """
     warm_up = _warm_up_events(prepared, market)
     cuts = everyday(market, n_cuts, seed, warm_up)
-    return _examine(prepared, market, folder, n_cuts, cuts, seed, lambda done, total: None)
+    return _examine(prepared, market, folder, n_cuts, cuts, seed, lambda done, total: None, is_everyday=True)
 
 
 def examine(
@@ -143,6 +143,7 @@ def _examine(
     cuts: list[Cut],
     seed: int,
     progress: Progress,
+    is_everyday: bool = False,
 ) -> PoisonVerdict:
     leaks: list[Leak] = []
     n_done = n_decisions = 0
@@ -180,13 +181,15 @@ def _examine(
         n_fills=n_fills,
         leaks=leaks,
         acausal_fills=acausal,
-        notes=_notes(n_asked, len(cuts), market.n_events),
+        notes=_notes(n_asked, len(cuts), market.n_events, is_everyday),
     )
 
 
-def _notes(n_asked: int, n_cuts: int, n_events: int) -> list[str]:
+def _notes(n_asked: int, n_cuts: int, n_events: int, is_everyday: bool) -> list[str]:
     if n_cuts >= n_asked:
         return []
+    if not is_everyday:
+        return [f"{n_cuts} of {n_asked} cuts: the others fell on the same of the run's {n_events} events"]
     return [
         f"{n_cuts} of {n_asked} cuts: a run of {n_events} events leaves no room for more between the warm-up and "
         "the share of it that may be replayed; more with: njord poison"

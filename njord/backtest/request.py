@@ -1,6 +1,7 @@
 """What does the user want to run? Strategies as they were typed, data and parameters in; names, ids and symbols out."""
 
 import re
+import traceback
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -105,10 +106,10 @@ def prepare_strategies(
     """Give loaded strategies their parameters and instruments.
 
     Raises:
-        UserError: A parameter or a symbol is unknown.
+        UserError: A parameter or a symbol is unknown, or no object can be made of a class.
     """
     given = _params_of(found, params)
-    return tuple(
+    prepared = tuple(
         PreparedStrategy(
             strategy_id=strategy.strategy_id,
             reference=strategy.reference,
@@ -120,6 +121,9 @@ def prepare_strategies(
         )
         for strategy in found
     )
+    for strategy in prepared:
+        _try(strategy)
+    return prepared
 
 
 # A path may hold any of the signs: what exists as a file, or begins like a path, is taken as it is.
@@ -150,6 +154,7 @@ def check_callbacks(strategies: Sequence[PreparedStrategy], market: Market) -> N
         on_ticks = any(
             getattr(strategy.loaded.cls, name) is not getattr(Strategy, name) for name in _ON_TICKS
         )
+        on_book = strategy.loaded.cls.on_book is not Strategy.on_book
         for index in strategy.instruments:
             symbol, name = market.instruments[index].symbol, strategy.strategy_id
             if market.has_ticks(index) and on_bars and not on_ticks:
@@ -157,11 +162,33 @@ def check_callbacks(strategies: Sequence[PreparedStrategy], market: Market) -> N
                     f"strategy {name} decides on bars, {symbol} is given as trades",
                     "make bars of them with: njord data resample",
                 )
+            if market.has_ticks(index) and on_book and not _has_book(market, index):
+                raise ConfigError(
+                    f"strategy {name} decides on books, {symbol} is given as trades alone",
+                    f"add --data with the book of {symbol}",
+                )
             if not market.has_ticks(index) and on_ticks and not on_bars:
                 raise ConfigError(
                     f"strategy {name} decides on trades and books, {symbol} is given as bars",
-                    f"give --data with trades of {symbol}",
+                    f"give --data with trades of {symbol}{' and its book' if on_book else ''}",
                 )
+
+
+def _has_book(market: Market, instrument: int) -> bool:
+    return any(source.instrument == instrument and source.kind == "book" for source in market.sources)
+
+
+# What fails here fails before anything is written, and there is no run yet that could suspend it.
+def _try(strategy: PreparedStrategy) -> None:
+    try:
+        strategy.loaded.cls(strategy.params).warm_up()
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise StrategyError(
+            f"strategy {strategy.strategy_id} can not be made: {place.filename.rpartition('/')[2]}:{place.lineno}: "
+            f"{type(error).__name__}: {error}",
+            "correct the file, or --param",
+        ) from None
 
 
 def _indices(strategy: _Typed, instruments: Sequence[Instrument]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ which its proposals are refused as WARM_UP. From S on all three must want the sa
 changes its mind has said nothing yet at S: it is held to its word from the first moment at which all three have spoken.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -154,10 +155,8 @@ def _plan(market: Market, instruments: Sequence[int], warm_up: int, n_events_max
             if len(times_ns) >= lengths[-1] + BARS_AFTER[1]:
                 return _planned(times_ns, lengths, n_instruments)
         lengths = lengths[:-1]
-    return (
-        f"a run of {market.n_events} events is too short to try its warm-up of {warm_up} bars twice; "
-        "more with: njord poison"
-    )
+    more = "" if math.isinf(n_events_max) else "; more with: njord poison"
+    return f"a run of {market.n_events} events is too short to try its warm-up of {warm_up} bars twice{more}"
 
 
 def _planned(times_ns: list[int], lengths: tuple[int, ...], n_instruments: int) -> _Plan:

@@ -128,7 +128,9 @@ def backtest(
     the future.
     """
     from njord.cli.backtest import Flags, parse_latency_ms, parse_poison, parse_settings, run
+    from njord.cli.flags import parse_number
 
+    parse_number("--fee-bps", fee_bps)  # Once, though makers pay it too.
     flags = Flags(
         settings={
             **parse_settings(tuple(setting or ())),

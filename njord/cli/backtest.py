@@ -30,7 +30,7 @@ from njord.core.units import EXACT, NS_PER_MS
 
 PAGE = "report.html"
 _LATENCY_MAX_MS = 60_000
-_CUTS_MAX = 1_000
+CUTS_MAX = 1_000
 
 
 class Flags(FileFlags, frozen=True, kw_only=True):
@@ -164,9 +164,9 @@ def parse_poison(text: str | None) -> str | None:
         return None
     if text == "off":
         return "0"
-    if not (text.isascii() and text.isdigit() and int(text) <= _CUTS_MAX):
+    if not (text.isascii() and text.isdigit() and int(text) <= CUTS_MAX):
         raise ConfigError(
-            f"--poison takes off or a number of cuts up to {_CUTS_MAX}, was {text:.40}",
+            f"--poison takes off or a number of cuts up to {CUTS_MAX}, was {text:.40}",
             "for example --poison 3",
         )
     return text

@@ -12,7 +12,7 @@ from njord.backtest.session import Prepared, run_backtest
 from njord.backtest.utc import at
 from njord.backtest.warm_up_check import StrategyWarmUp, WarmUpVerdict, check_warm_up
 from njord.cli import EXIT_CHECK_FAILED, EXIT_LEAK, EXIT_OK, EXIT_STRATEGY
-from njord.cli.backtest import Flags, prepared_of
+from njord.cli.backtest import CUTS_MAX, Flags, prepared_of
 from njord.cli.progress import Progress
 from njord.core.errors import ConfigError
 
@@ -46,8 +46,10 @@ def run(
     json_out: bool = False,
 ) -> int:
     """Run the verb and return its exit code."""
-    if n_cuts < 1:
-        raise ConfigError(f"--cuts must be a whole number >= 1, was {n_cuts}", f"for example --cuts {CUTS}")
+    if not 1 <= n_cuts <= CUTS_MAX:
+        raise ConfigError(
+            f"--cuts must be a whole number from 1 to {CUTS_MAX}, was {n_cuts}", f"for example --cuts {CUTS}"
+        )
     _, prepared = prepared_of(strategies, data, flags, root)
     with prepared.market:
         outcome = look(prepared, n_cuts)

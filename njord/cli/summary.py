@@ -36,7 +36,7 @@ def print_summary(console: Console, finished: Finished) -> None:
         title += "  (SYNTHETIC market: generated, not recorded)"
     console.print(f"\n[bold]{title}[/bold]", highlight=False)
     if result.error:
-        console.print(f"[bold red]suspended[/bold red]: {result.error}", highlight=False, markup=True)
+        console.print(f"[bold red]suspended[/bold red]: {escape(result.error)}", highlight=False)
     checked = f"future poison {_poison(result)}; warm-up {_warm_up(result)}"
     console.print(f"[bold]checked[/bold]   {escape(checked)}", highlight=False)
     _print_findings(console, result)
@@ -89,6 +89,8 @@ def _warm_up(result: BacktestResult) -> str:
         if shown.difference
         else "passed"
         if shown.n_compared
+        else "not tried"
+        if shown.skipped
         else "no decision to look at"
     )
 
@@ -139,9 +141,13 @@ def _bad_time(data: dict[str, Any]) -> str:
 
 def _cost(result: BacktestResult) -> list[tuple[str, str]]:
     asset = result.report_asset
+    traded = Decimal(result.turnover["traded_notional"])
+    rate = f" ({float(10_000 * Decimal(result.fees) / traded):.3g} bp)" if traded else ""
+    funding = [("funding", f"{money(result.funding)} {asset}")] if Decimal(result.funding) else []
     return [
-        ("fees", f"{money(result.fees)} {asset} ({result.costs['taker_fee_bps']} bp)"),
+        ("fees", f"{money(result.fees)} {asset}{rate}"),
         ("slippage", f"{money(result.slippage)} {asset} ({result.costs['slippage_bps']} bp)"),
+        *funding,
         ("max drawdown", percent(result.stats["max_drawdown"])),
     ]
 
@@ -201,7 +207,7 @@ def _refused(result: BacktestResult) -> list[tuple[str, str]]:
     rows += [
         (ending, f"{count:,} at the venue") for ending, count in result.endings.items() if ending != "filled"
     ]
-    return rows or [("nothing", "every intent was filled")]
+    return rows or [("nothing", "every intent was filled" if result.n_orders else "nothing was asked for")]
 
 
 def when(ts_ns: int) -> str:

@@ -111,7 +111,10 @@ def _fees(facts: RunFacts) -> Finding | None:
     gross = EXACT.add(facts.net_profit, facts.fees)
     if facts.fees <= 0:
         return None
-    if gross <= 0:
+    if not gross:
+        says = f"The trades earned nothing to pay the fees of {_money(facts.fees, facts)} with."
+        return _finding("lost_before_fees", "warning", says, fees=f"{facts.fees:f}", before_fees="0")
+    if gross < 0:
         says = f"The trades lost {_money(gross.copy_negate(), facts)} even before fees of {_money(facts.fees, facts)}."
         return _finding("lost_before_fees", "warning", says, fees=f"{facts.fees:f}", before_fees=f"{gross:f}")
     part = float(ratio(facts.fees, gross))

@@ -60,3 +60,24 @@ def test_what_can_not_be_meant_is_refused_in_one_line(
         prepared(*typed, params=params)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        (
+            "def __init__(self, params):\n        raise KeyError('x')",
+            r"broken.py:4: KeyError: 'x'; correct the file",
+        ),
+        ("def warm_up(self):\n        return 1 // 0", "broken.py:4: ZeroDivisionError: integer division"),
+        ("def warm_up(self):\n        raise SystemExit(0)", "broken.py:4: SystemExit: 0; correct the file"),
+    ],
+)
+def test_a_class_that_can_not_be_made_is_refused_with_its_line(
+    tmp_path: Path, member: str, says: str
+) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(f"from njord.strategies import Strategy\nclass Broken(Strategy):\n    {member}\n")
+    with pytest.raises(UserError) as refused:
+        prepare_strategies(load_strategies((str(path),)), (), INSTRUMENTS)
+    assert f"strategy broken can not be made: {says}" in str(refused.value)

@@ -162,3 +162,80 @@ def test_the_summary_of_ticks_names_both_datasets(room: Path, capsys: pytest.Cap
     assert run(["backtest", "market_maker", *TICKS, "--data", "book/sim/ETH-USDT"]) == 0
     out = capsys.readouterr().out
     assert "5 rows of trades and 2 rows of book" in out
+
+
+def test_a_strategy_of_the_book_is_not_given_trades_alone(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["backtest", "market_maker", *TICKS]) == 2
+    says = (
+        "strategy market_maker decides on books, ETH/USDT is given as trades alone; add --data with the book"
+    )
+    assert says in capsys.readouterr().err
+    assert not (room / "var" / "reports").exists()
+
+
+def test_a_range_without_bars_is_told_which_the_data_have(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["backtest", "sma_cross", "--data", "BTC_USDT-1m.csv", "--start", "2030-01-01"]) == 2
+    assert "they open from 2024-01-01T00:00 to 2024-01-01T00:19; check" in capsys.readouterr().err
+
+
+def test_a_wrong_fee_is_one_mistake_though_makers_pay_it_too(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["backtest", "sma_cross", "--data", "BTC_USDT-1m.csv", "--fee-bps", "abc"]) == 2
+    says = "njord: --fee-bps must be a finite number, was abc; for example --fee-bps 0.01\n"
+    assert capsys.readouterr().err == says
+
+
+MARKED = """
+from njord.strategies import *
+
+
+class Marked(Strategy):
+    def on_bar(self, ctx, bar):
+        raise ValueError("list[red] of lots")
+"""
+
+
+def test_words_of_a_strategy_are_printed_as_they_are(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (room / "marked.py").write_text(MARKED)
+    assert run(["backtest", "./marked.py", "--data", "BTC_USDT-1m.csv"]) == EXIT_STRATEGY
+    out = capsys.readouterr().out
+    assert "\nsuspended: marked.py:7: ValueError: list[red] of lots" in out
+    assert "nothing was asked for" in out
+    assert "fees                      0 USDT " in out
+
+
+def test_the_summary_shows_what_was_paid_of_all_that_was_traded_and_what_nobody_trades(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["backtest", "sma_cross@ETH/USDT", "--data", "BTC_USDT-1m.csv", "--data", "ETH_USDT-1m.csv"]
+    params = ["--param", "fast=2", "--param", "slow=4", "--param", "weight=0.5", "--fee-bps", "20"]
+    assert run([*words, *params, "--poison", "off"]) == 0
+    out = capsys.readouterr().out
+    assert "USDT (20 bp)" in out
+    assert "no strategy trades BTC/USDT, whose data are given; buy and hold counts it" in out
+    assert "funding" not in out.partition("assumed")[0]
+
+
+FLOODS = """
+from njord.strategies import *
+
+
+class Floods(Strategy):
+    def on_bar(self, ctx, bar):
+        return [CancelIntent(client_order_id="x")] * 10_001
+"""
+
+
+def test_a_strategy_that_floods_the_engine_is_named_and_leaves_nothing(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (room / "floods.py").write_text(FLOODS)
+    assert run(["backtest", "./floods.py", "--data", "BTC_USDT-1m.csv"]) == 2
+    says = "caused more than 10000 messages: floods sends thousands of orders at once, or answers its own"
+    assert says in capsys.readouterr().err
+    assert not list((room / "var" / "reports").iterdir())

@@ -83,6 +83,27 @@ def test_json_holds_both_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_no_cuts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"--cuts must be a whole number >= 1, was 0; for example --cuts 30"
+        ConfigError, match=r"--cuts must be a whole number from 1 to 1000, was 0; for example --cuts 30"
     ):
         poison(tmp_path, "sma_cross", n_cuts=0)
+
+
+def test_more_cuts_than_anybody_waits_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--cuts must be a whole number from 1 to 1000, was 1000000"):
+        run(("x",), (tmp_path / "x.csv",), Flags(), tmp_path, n_cuts=1_000_000)
+
+
+def test_cuts_that_fell_on_the_same_event_are_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poison(tmp_path, "sma_cross", "fast=3", "slow=8", n_cuts=40, n_bars=60)
+    assert "cuts: the others fell on the same of the run's " in capsys.readouterr().out
+
+
+def test_a_run_too_short_for_its_warm_up_is_not_sent_to_the_verb_that_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poison(tmp_path, "sma_cross", "fast=3", "slow=8", n_bars=12)
+    out = capsys.readouterr().out
+    assert "sma_cross: not tried: a run of 12 events is too short to try its warm-up of 8 bars twice\n" in out
+    assert "njord poison" not in out

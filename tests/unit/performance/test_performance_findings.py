@@ -149,3 +149,8 @@ def test_buy_and_hold_that_lost_less_is_not_said_to_have_earned() -> None:
 def test_a_short_run_says_how_short(days: float, words: str) -> None:
     (finding,) = found(span_ns=int(days * NS_PER_DAY))
     assert finding.says == f"The run covers {words}: figures per year mean little."
+
+
+def test_trades_that_earned_exactly_nothing_are_not_said_to_have_lost_minus_zero() -> None:
+    (finding,) = found(**SAME | {"net_profit": D(-30), "total_return": -0.003, "benchmark": None})
+    assert finding.says == "The trades earned nothing to pay the fees of 30.00 USDT with."
