@@ -280,7 +280,7 @@ class HistoryHost:
         while words:
             word = words.popleft()
             self._step(word)
-            if isinstance(word, FillEvent | FundingEvent):
+            if isinstance(word, (FillEvent, FundingEvent)):
                 moved = True
         self._is_telling = False
         if moved:
