@@ -225,7 +225,8 @@ def rsi_value(state: Rsi, period: int) -> float:
     if state.n <= period:
         return NAN
     moved = state.gain + state.loss
-    return 100.0 * state.gain / moved if moved > 0.0 else 50.0
+    # A product of the smallest floats can round up beyond its share.
+    return min(100.0, 100.0 * state.gain / moved) if moved > 0.0 else 50.0
 
 
 def atr_step(state: Atr, high: float, low: float, close: float, period: int) -> Atr:

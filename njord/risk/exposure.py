@@ -257,7 +257,7 @@ class Exposure:
         held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
         if intent.after_intent_id:
             entry = self.working.of_intent(intent.after_intent_id)
-            if entry is not None:
+            if entry is not None and entry.instrument == intent.instrument:
                 return max(ZERO, _subtract(qty, self._opened_qty(entry)))
         if not held or (held > 0) is (intent.side is BUY):
             return qty

@@ -192,7 +192,7 @@ class World:
         lot = self.qty(intent.instrument, 1) * (1 if intent.side is Side.BUY else -1)
         qty = self.books[intent.instrument].qty
         entry = self.of_intent(intent.after_intent_id) if intent.after_intent_id else None
-        if entry is not None:
+        if entry is not None and entry.event.instrument == intent.instrument:
             before = qty - entry.sign * self.qty(intent.instrument, entry.filled)
             after = before + entry.sign * self.qty(intent.instrument, entry.filled + entry.left)
             opened = max(Fraction(0), after * entry.sign) - max(Fraction(0), before * entry.sign)

@@ -52,7 +52,12 @@ def test_rsi_after_its_seed_is_wilders_recurrence() -> None:
 
 @pytest.mark.parametrize(
     ("xs", "expected"),
-    [([1.0, 2.0, 3.0, 4.0], 100.0), ([4.0, 3.0, 2.0, 1.0], 0.0), ([7.0] * 4, 50.0)],
+    [
+        ([1.0, 2.0, 3.0, 4.0], 100.0),
+        ([4.0, 3.0, 2.0, 1.0], 0.0),
+        ([7.0] * 4, 50.0),
+        ([0.0, 0.0, 0.0, 1.175494351e-38], 100.0),  # So small that the product rounds up.
+    ],
 )
 def test_rsi_is_100_if_nothing_fell_0_if_nothing_rose_and_50_where_nothing_moved(
     xs: list[float], expected: float

@@ -52,6 +52,15 @@ def test_an_exit_is_of_its_entrys_instrument_and_strategy_and_of_the_other_side(
     assert ("differs", differs) in decision.evidence
 
 
+def test_an_entry_of_another_instrument_makes_no_order_a_way_out() -> None:
+    bench = priced()
+    entry = bench.order(qty_lots=10)
+    bench.fill(entry, 20, lots=10)
+    bench.read(TradingState.REDUCE_ONLY)
+    stranger = exit_of(bench, entry.intent_id, instrument=PERP, qty_lots=1, reduce_only=False)
+    assert stranger.reason is R.KILL_SWITCH_REDUCE_ONLY
+
+
 def test_all_exits_of_an_entry_together_do_not_exceed_it_a_group_counting_once() -> None:
     bench = priced()
     entry = bench.order(qty_lots=10)
