@@ -26,7 +26,7 @@ def assumptions(spec: SystemSpec, settings: BacktestConfig, kinds: Collection[st
     """Return the sentences of a run on data of these `kinds` (bars, trades, book)."""
     return [
         *_market(settings, kinds),
-        *_costs(settings),
+        *_costs(settings, kinds),
         *_account(spec, settings),
         _size(spec),
         "At the end positions are marked at the last close, not sold; working orders expire.",
@@ -68,7 +68,7 @@ def _market(settings: BacktestConfig, kinds: Collection[str]) -> list[str]:
     return said
 
 
-def _costs(settings: BacktestConfig) -> list[str]:
+def _costs(settings: BacktestConfig, kinds: Collection[str]) -> list[str]:
     paid = "" if settings.fee_asset == "quote" else " A buyer pays in what was bought."
     if settings.fee_tiers:
         tiers = "; ".join(
@@ -78,8 +78,15 @@ def _costs(settings: BacktestConfig) -> list[str]:
         fees = f"Taker and maker fees by the volume of 30 days: {tiers}; rounded against us.{paid}"
     else:
         fees = f"Taker fee {settings.fee_bps:f} bp, maker fee {settings.maker_fee_bps:f} bp, rounded against us.{paid}"
+    if "bars" not in kinds and "book" in kinds:
+        return [
+            fees,
+            "An order that takes pays the levels of the book that it takes, and no slippage beyond.",
+        ]
     slippage = f"Slippage {settings.slippage_bps:f} bp on every order that takes, to the next worse tick."
-    if settings.slippage_model != "fixed":
+    if "book" in kinds:
+        slippage += " On a book it pays the levels that it takes instead."
+    if settings.slippage_model != "fixed" and "bars" in kinds:
         root = " the square root of" if settings.slippage_model == "square_root" else ""
         slippage += (
             f" Size adds {settings.impact_bps:f} bp times{root} the order's share of the bar's volume."
@@ -89,12 +96,9 @@ def _costs(settings: BacktestConfig) -> list[str]:
 
 def _account(spec: SystemSpec, settings: BacktestConfig) -> list[str]:
     said = []
-    if settings.account == "margin":
+    if spec.account.kind == "margin":
         said.append(f"A margin account with leverage {plain(settings.leverage)}; borrowing costs nothing.")
-    is_perpetual = settings.account == "perpetual" or (
-        settings.account == "auto" and any(_is_contract(each) for each in spec.instruments)
-    )
-    if is_perpetual:
+    if spec.account.kind == "perpetual":
         said.append(
             f"Contracts settle in {spec.report_asset} with leverage {plain(settings.leverage)}, a maintenance margin of "
             f"{plain(settings.maintenance_margin_bps)} bp and a liquidation fee of "
@@ -103,10 +107,6 @@ def _account(spec: SystemSpec, settings: BacktestConfig) -> list[str]:
     if len(spec.strategies) > 1 or any(len(each.objects) > 1 for each in spec.strategies):
         said.append(f"Strategies share one account; {_SELF_TRADE[settings.self_trade]}.")
     return said
-
-
-def _is_contract(instrument: Instrument) -> bool:
-    return instrument.kind == "linear"
 
 
 def _size(spec: SystemSpec) -> str:

@@ -15,20 +15,15 @@ from njord.backtest.reported import PricePiece, Source
 from njord.backtest.utc import at
 from njord.core.errors import ConfigError, DataError
 from njord.core.instrument import Instrument
-from njord.storage.bars_in import open_bar_data
 from njord.storage.bars_options import BarOptions
-from njord.storage.bars_text import one_line
+from njord.storage.data_in import TICKS, open_data
 from njord.storage.dataset import BarDataset
 from njord.storage.store.kinds import DataKind
-from njord.storage.store.store import MARKER, Store
-from njord.storage.store.stored import MANIFEST_FILE, StoredDataset
+from njord.storage.store.stored import StoredDataset
 from njord.strategies.features import BarColumns
 
 if TYPE_CHECKING:
     from njord.venues.tick_market import MarketRows  # Its kernel is loaded where ticks are traded.
-
-_TICKS = (DataKind.TRADES, DataKind.BOOK)
-_DEFAULTS = BarOptions()
 
 
 class RecordedMarket:
@@ -122,41 +117,12 @@ def open_market(request: MarketRequest, instruments: Mapping[str, Instrument]) -
     opened: list[BarDataset | StoredDataset] = []
     try:
         for path in request.data:
-            opened.append(_open(path, request, instruments))
+            opened.append(open_data(path, request.bars, instruments))
         return RecordedMarket(_parts(opened, request))
     except BaseException:
         for dataset in opened:
             dataset.close()
         raise
-
-
-def _open(
-    path: Path, request: MarketRequest, instruments: Mapping[str, Instrument]
-) -> BarDataset | StoredDataset:
-    stored = _stored_ticks(path)
-    if stored is None:
-        return open_bar_data(path, request.bars, instruments)
-    if request.bars != _DEFAULTS:
-        stored.close()
-        raise DataError(
-            f"{one_line(path, 200)} is a stored dataset, which knows its symbol, grid and times",
-            "leave out --symbol, --tick, --lot, --min-notional, --timeframe, --column, --repair and what concerns times",
-        )
-    return stored
-
-
-# Trades or a book of a store; None for whatever else the path is.
-def _stored_ticks(path: Path) -> StoredDataset | None:
-    if not path.is_dir() or not (path / MANIFEST_FILE).exists():
-        return None
-    folder = path.resolve()
-    root = next((parent for parent in folder.parents if (parent / MARKER).exists()), None)
-    if root is None:
-        return None
-    relative = folder.relative_to(root).as_posix()
-    if relative.partition("/")[0] not in [kind.value for kind in _TICKS]:
-        return None
-    return Store(root).open(relative)
 
 
 def _parts(opened: Sequence[BarDataset | StoredDataset], request: MarketRequest) -> list[BarFeed | Recording]:
@@ -186,7 +152,7 @@ def _part(
     kinds: Mapping[DataKind, BarDataset | StoredDataset],
     request: MarketRequest,
 ) -> BarFeed | Recording:
-    bars, trades, book = (kinds.get(kind) for kind in (DataKind.BARS, *_TICKS))
+    bars, trades, book = (kinds.get(kind) for kind in (DataKind.BARS, *TICKS))
     if isinstance(bars, BarDataset):
         if trades or book:
             raise DataError(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def njord(root: Path, *arguments: str, hash_seed: str = "0") -> subprocess.Compl
     return subprocess.run([NJORD, *arguments], env=environment, capture_output=True, text=True, cwd=root)
 
 
-def backtest(root: Path, hash_seed: str) -> tuple[bytes, dict[str, object]]:
+def backtest(root: Path, hash_seed: str) -> tuple[bytes, dict[str, Any]]:
     flags = [
         "--account",
         "margin",
@@ -45,14 +46,14 @@ def test_a_market_maker_on_a_recorded_book_is_the_same_in_every_process_and_know
     assert done.returncode == 0, done.stderr
     journal, result = backtest(tmp_path, "1")
     assert (journal, result) == backtest(tmp_path, "2")
-    assert len(result["fills"]) > 300  # type: ignore[arg-type]
+    assert len(result["fills"]) > 300
     poison = result["poison"]
     assert isinstance(poison, dict)
     assert poison["n_cuts"] == 3
     assert not poison["leaks"]
     assert not poison["acausal_fills"]
-    assert poison["n_fills"] == len(result["fills"])  # type: ignore[arg-type]
-    assert any("moved on by 1.274537754 s" in said for said in result["assumptions"])  # type: ignore[attr-defined]
+    assert poison["n_fills"] == len(result["fills"])
+    assert any("moved on by 1.274537754 s" in said for said in result["assumptions"])
     assert b'"TradeEvent"' not in journal
     assert b'"BookEvent"' not in journal
     replayed = njord(tmp_path, "replay", "last", hash_seed="3")

@@ -82,8 +82,8 @@ def write(folder: Path, name: str, body: str) -> str:
     return str(path)
 
 
-def run(folder: Path, *args: object, **settings: str) -> Finished:
-    prepared = ready(folder, *args, **settings)  # type: ignore[arg-type]
+def run(folder: Path, *args: Any, **settings: Any) -> Finished:
+    prepared = ready(folder, *args, **settings)
     with prepared.market:
         finished = run_backtest(prepared, folder / "reports")
     assert finished.result.error == ""

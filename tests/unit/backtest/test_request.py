@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from njord.backtest.request import load_strategies, prepare_strategies
@@ -13,7 +14,10 @@ INSTRUMENTS = (instrument("BTC/USDT"), instrument("ETH/USDT"))
 
 def prepared(*typed: str, params: tuple[str, ...] = ()) -> dict[str, tuple[str, tuple[int, ...], int]]:
     strategies = prepare_strategies(load_strategies(typed), params, INSTRUMENTS)
-    return {each.strategy_id: (each.loaded.name, each.instruments, each.params.fast) for each in strategies}  # type: ignore[attr-defined]
+    return {
+        each.strategy_id: (each.loaded.name, each.instruments, msgspec.structs.asdict(each.params)["fast"])
+        for each in strategies
+    }
 
 
 def test_a_bare_name_is_its_id_and_trades_everything() -> None:

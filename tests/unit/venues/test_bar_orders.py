@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from njord.core.contracts import BrokerOrderUpdate
 from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from tests.property.strategies import INTERVAL_NS, START_NS, bar
 from tests.unit.venues.venue_case import PERP, canceled, fills, placed, refusal, request, story, venue
@@ -67,8 +68,9 @@ def test_a_triggered_order_is_told_before_it_fills_and_ends_once() -> None:
     where = placed(venue(PERP), request(type=STOP, side=SELL, trigger=95))
     reports = where.on_bar(bar(0, 100, 100, 95, 98))
     told, _, end = reports
-    assert (told.status, told.reason) == (OrderStatus.ACCEPTED, OrderReason.TRIGGERED)  # type: ignore[union-attr]
-    assert end.status is OrderStatus.FILLED  # type: ignore[union-attr]
+    assert isinstance(told, BrokerOrderUpdate) and isinstance(end, BrokerOrderUpdate)
+    assert (told.status, told.reason) == (OrderStatus.ACCEPTED, OrderReason.TRIGGERED)
+    assert end.status is OrderStatus.FILLED
 
 
 # --- trailing stops ---

@@ -1,6 +1,7 @@
 """A bar's volume: what may be taken of it, and what taking costs, by hand."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -107,6 +108,6 @@ def test_impact_stops_at_the_limit() -> None:
         ({"maintenance_margin_bps": Decimal(10_000)}, "maintenance_margin_bps must be < 10000"),
     ],
 )
-def test_terms_out_of_bounds_are_refused(given: dict[str, object], match: str) -> None:
+def test_terms_out_of_bounds_are_refused(given: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
-        VenueTerms(**given)  # type: ignore[arg-type]
+        VenueTerms(**given)

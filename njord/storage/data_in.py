@@ -1,4 +1,4 @@
-"""Where do a run's bars come from? A file, or the folder of a stored dataset; either way a `BarDataset` comes out."""
+"""Where do a run's data come from? A file of bars, or the folder of a stored dataset: bars, trades or a book."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +10,18 @@ from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line
 from njord.storage.dataset import BarDataset
 from njord.storage.store.bars import open_stored_bars
+from njord.storage.store.kinds import DataKind
 from njord.storage.store.store import MARKER, Store
-from njord.storage.store.stored import MANIFEST_FILE
+from njord.storage.store.stored import MANIFEST_FILE, StoredDataset
 
+TICKS = (DataKind.TRADES, DataKind.BOOK)
 _DEFAULTS = BarOptions()
 
 
-def open_bar_data(path: Path, options: BarOptions, instruments: Mapping[str, Instrument]) -> BarDataset:
-    """Open bars for a run; the caller closes them.
+def open_data(
+    path: Path, options: BarOptions, instruments: Mapping[str, Instrument]
+) -> BarDataset | StoredDataset:
+    """Open data for a run: bars as a `BarDataset`, trades and books as they are stored; the caller closes them.
 
     Args:
         path: A file of bars, or the folder of a dataset in a store.
@@ -25,7 +29,7 @@ def open_bar_data(path: Path, options: BarOptions, instruments: Mapping[str, Ins
         instruments: Configured instruments by symbol, for a file.
 
     Raises:
-        DataError: The bars can not be used; one line says why, and what to do.
+        DataError: The data can not be used; one line says why, and what to do.
     """
     if not path.is_dir() or not (path / MANIFEST_FILE).exists():
         return open_bars(path, options, instruments)
@@ -39,6 +43,7 @@ def open_bar_data(path: Path, options: BarOptions, instruments: Mapping[str, Ins
     if options != _DEFAULTS:
         raise DataError(
             f"{one_line(path, 200)} is a stored dataset, which knows its symbol, grid and times",
-            "leave out --symbol, --tick, --lot, --min-notional, --timeframe, --column and what concerns times",
+            "leave out --symbol, --tick, --lot, --min-notional, --timeframe, --column, --repair and what concerns times",
         )
-    return open_stored_bars(Store(root).open(folder.relative_to(root).as_posix()))
+    stored = Store(root).open(folder.relative_to(root).as_posix())
+    return stored if stored.key.kind in TICKS else open_stored_bars(stored)
