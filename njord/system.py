@@ -16,7 +16,7 @@ import msgspec
 
 from njord.core.account import Books
 from njord.core.accounts import AccountTerms, make_account
-from njord.core.component import JournalSink
+from njord.core.component import Component, JournalSink
 from njord.core.engine import Engine
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
@@ -59,6 +59,9 @@ class System:
     Args:
         spec: What decides.
         journal: Written before anything is acted on.
+
+    Attributes:
+        stages: By name, in the order in which they are asked.
     """
 
     def __init__(self, spec: SystemSpec, journal: JournalSink) -> None:
@@ -76,8 +79,14 @@ class System:
         self.rebalancer = Rebalancer(
             instruments, _account(spec), spec.account_id, counters, spec.cost_bps, spec.fixed_qty, prices
         )
-        stages = (self.oms, self.ledger, self.gate, self.strategies, self.rebalancer)
-        self.engine = Engine(stages, journal)
+        self.stages: dict[str, Component] = {
+            "oms": self.oms,
+            "ledger": self.ledger,
+            "gate": self.gate,
+            "strategies": self.strategies,
+            "rebalancer": self.rebalancer,
+        }
+        self.engine = Engine(tuple(self.stages.values()), journal)
 
 
 # The ledger owns the account; the others hold mirrors that follow its snapshots.

@@ -16,9 +16,9 @@ from njord.cli.progress import Progress
 from njord.cli.summary import make_console
 from njord.core.errors import ConfigError, DataError
 from njord.core.instrument import Instrument
-from njord.core.units import plain
+from njord.core.units import FOREVER_NS, plain
 from njord.data.book import Book
-from njord.data.book_replay import FOREVER_NS, BookAudit, book_at
+from njord.data.book_replay import BookAudit, book_at
 from njord.data.book_stats import BookStats, Level
 from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line, show_time

@@ -18,6 +18,7 @@ from njord.core.types import (
     OrderStatus,
     OrderType,
     RefusalReason,
+    Severity,
     Side,
     TimeInForce,
     TradingState,
@@ -103,6 +104,22 @@ class KillSwitchState(Message, frozen=True, kw_only=True, gc=False, tag=True):
     valid_until_ns: int
     reason: str = ""
     operator: str = ""
+    cancels: bool = False  # Working orders are to be canceled; while REDUCE_ONLY those that only reduce stay.
+    flattens: bool = False  # Positions are to be closed, once nothing works any more.
+
+
+class Alert(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """Something that a person should know: an edge says it, it is journaled, and decides nothing.
+
+    `title` is one line without numbers, so that repeats can be told; `labels` hold what differs.
+    """
+
+    severity: Severity
+    category: str  # Of what: system, risk, performance, execution, killswitch or security.
+    source: str  # Who says it: `gateway`, `kill_switch`, a service's name.
+    title: str
+    message: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Ref(Message, frozen=True, kw_only=True, gc=False, tag=True):
@@ -611,6 +628,7 @@ AnyMessage = (
     RunStarted
     | ConfigChanged
     | KillSwitchState
+    | Alert
     | Ref
     | TradeEvent
     | BookEvent
@@ -640,6 +658,7 @@ INBOUND: tuple[type[Message], ...] = (
     RunStarted,
     ConfigChanged,
     KillSwitchState,
+    Alert,
     Ref,
     TradeEvent,
     BookEvent,
@@ -649,4 +668,18 @@ INBOUND: tuple[type[Message], ...] = (
     OrderUpdate,
     FillEvent,
     FundingEvent,
+)
+
+# Of these, what no host makes by itself: market data, and what is said from outside. In a paper session the simulated
+# venue and the timers make the rest, the same every time.
+EXTERNAL: tuple[type[Message], ...] = (
+    RunStarted,
+    ConfigChanged,
+    KillSwitchState,
+    Alert,
+    Ref,
+    TradeEvent,
+    BookEvent,
+    TickerEvent,
+    Bar,
 )

@@ -1,6 +1,7 @@
 """The one order in which inbound messages reach the engine, whatever host feeds it."""
 
 from njord.core.contracts import (
+    Alert,
     Bar,
     BookEvent,
     ConfigChanged,
@@ -21,6 +22,7 @@ INBOUND_CLASS: dict[type[Message], int] = {
     RunStarted: 0,
     ConfigChanged: 0,
     KillSwitchState: 0,
+    Alert: 0,
     Ref: 0,
     TimerFired: 1,
     OrderUpdate: 2,

@@ -1,6 +1,7 @@
 """Message type <-> topic name, declared once; configuration cannot rename them."""
 
 from njord.core.contracts import (
+    Alert,
     AmendEvent,
     Bar,
     BookEvent,
@@ -8,6 +9,7 @@ from njord.core.contracts import (
     DataGap,
     FillEvent,
     FundingEvent,
+    KillSwitchState,
     Message,
     OrderEvent,
     OrderIntent,
@@ -34,6 +36,8 @@ TOPICS: dict[type[Message], str] = {
     FillEvent: "fills.new",
     FundingEvent: "funding.new",
     PositionSnapshot: "positions.snapshot",
+    KillSwitchState: "risk.kill_switch",
+    Alert: "telemetry.alerts",
 }
 
 

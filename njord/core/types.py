@@ -87,6 +87,15 @@ class TradingState(StrEnum):
     HALTED = "halted"
 
 
+class Severity(StrEnum):
+    """How urgent an alert is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
 class _Explained(StrEnum):
     """A string enum whose members carry a sentence; the reference tables in docs/ are generated from it."""
 

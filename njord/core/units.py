@@ -23,6 +23,7 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_S
 NS_PER_DAY = 86_400 * NS_PER_S
+FOREVER_NS = 2**63 - 1  # Later than every time of ours.
 NS_PER_YEAR = 365 * NS_PER_DAY
 
 ZERO = Decimal(0)

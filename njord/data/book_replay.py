@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from njord.core.errors import DataError
+from njord.core.units import FOREVER_NS
 from njord.data.book import Book
 from njord.data.book_sync import BookSync, Gap
 from njord.kernels.book import IntArray
@@ -40,7 +41,6 @@ from njord.kernels.book_events import (
 Columns = Mapping[str, IntArray]
 Clock = Literal["local", "venue"]
 
-FOREVER_NS = 2**63 - 1
 _BOOK_COLUMNS = (
     "ts_ns",
     "ts_venue_ns",

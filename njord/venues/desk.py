@@ -18,7 +18,7 @@ from njord.core.contracts import (
 )
 from njord.core.instrument import Instrument
 from njord.core.types import BUY, SELL, InstrumentKind, OrderReason, OrderStatus
-from njord.core.units import EXACT, ZERO, round_down, round_up
+from njord.core.units import EXACT, FOREVER_NS, ZERO, round_down, round_up
 from njord.venues.fees import FeeMeter, FeeModel
 from njord.venues.links import Links
 from njord.venues.margin import CashAccount, PerpetualAccount
@@ -27,7 +27,6 @@ from njord.venues.working import Working, told, working
 
 _FILLED, _CANCELED = OrderStatus.FILLED, OrderStatus.CANCELED
 _NONE = OrderReason.NONE
-FOREVER_NS = 2**63 - 1
 
 
 class Floor(Protocol):

@@ -51,9 +51,9 @@ from njord.core.contracts import (
 from njord.core.errors import VenueRejected
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus
-from njord.core.units import EXACT, ZERO
+from njord.core.units import EXACT, FOREVER_NS, ZERO
 from njord.venues.bar_market import BarMarket
-from njord.venues.desk import FOREVER_NS, Desk
+from njord.venues.desk import Desk
 from njord.venues.fees import FeeModel
 from njord.venues.requests import Requests, reply
 from njord.venues.terms import VenueTerms

@@ -26,8 +26,8 @@ from njord.core.contracts import (
     BrokerReport,
 )
 from njord.core.types import OrderReason, OrderStatus
-from njord.core.units import ZERO
-from njord.venues.desk import FOREVER_NS, Desk
+from njord.core.units import FOREVER_NS, ZERO
+from njord.venues.desk import Desk
 from njord.venues.latency import Latency
 from njord.venues.margin_guard import WATCH, MarginGuard
 from njord.venues.requests import Requests, reply

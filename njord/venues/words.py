@@ -9,8 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from njord.core.contracts import BrokerFill, BrokerOrderUpdate, BrokerReport
-from njord.core.units import EXACT, ZERO
-from njord.venues.desk import FOREVER_NS
+from njord.core.units import EXACT, FOREVER_NS, ZERO
 from njord.venues.latency import Latency
 from njord.venues.margin import CashAccount, PerpetualAccount
 

@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect as mi
 
-from njord.backtest.runner import FOREVER_NS, Timers
+from njord.backtest.host import Timers
 from njord.core.accounts import AccountTerms
 from njord.core.config import Config
 from njord.core.contracts import (
@@ -32,7 +32,7 @@ from njord.core.contracts import (
 from njord.core.filters import FilterChange
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderReason, OrderStatus, Side, TradingState
-from njord.core.units import EXACT
+from njord.core.units import EXACT, FOREVER_NS
 from njord.execution.gateway import Gateway
 from njord.strategies.base import Strategy
 from njord.system import HostedSpec, System, SystemSpec

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from njord.backtest.runner import Timers
+from njord.backtest.host import Timers
 from njord.core.component import Component
 from njord.core.contracts import Bar, Message, TimerSet, TradeEvent
 from njord.core.engine import Engine

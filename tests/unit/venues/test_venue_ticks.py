@@ -19,8 +19,7 @@ from njord.core.contracts import (
     BrokerPending,
 )
 from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInForce
-from njord.core.units import plain
-from njord.venues.desk import FOREVER_NS
+from njord.core.units import FOREVER_NS, plain
 from njord.venues.funding import INTERVAL_NS as FUNDING_NS
 from njord.venues.funding import FundingSchedule
 from njord.venues.latency import Latency
