@@ -88,6 +88,9 @@ class SimulatedHost:
         recorder: Follows orders, fills and refusals.
         on_moved: Called after fills and funding that were told together.
         before_send: Called between a decision and the orders that it sends: what was decided must be durable.
+
+    Attributes:
+        engine: What decides; another one with the same state may take its place between two messages.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class SimulatedHost:
         on_moved: Callable[[], None] | None = None,
         before_send: Callable[[], None] | None = None,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._account = account
         self._venue = venue
         self._instruments = instruments
@@ -123,7 +126,7 @@ class SimulatedHost:
     def tell(self, message: Message) -> None:
         """Hand the engine a message that is no market data: the run's start, a Ref, a switch, an alert."""
         self.now_ns = max(self.now_ns, message.ts_ns)
-        self.follow(self._engine.step(message), message.ts_ns)
+        self.follow(self.engine.step(message), message.ts_ns)
 
     def accept(self, message: Message) -> None:
         """Hand the engine the next message of the market, and before it whatever falls due until then.
@@ -138,7 +141,7 @@ class SimulatedHost:
                 self.deliver(venue.on_bar(message), ts_ns)
             else:
                 venue.observe(message)
-        done = self._engine.step(message)
+        done = self.engine.step(message)
         if len(done) > 1:
             self.follow(done, ts_ns)
 
@@ -188,7 +191,7 @@ class SimulatedHost:
         if self.last_bar is not None:
             self._venue.observe(self.last_bar)
         for timer in self.timers.pop(until_ns):
-            self.follow(self._engine.step(timer), timer.ts_ns)
+            self.follow(self.engine.step(timer), timer.ts_ns)
 
     # The exchange may have waited: an order meets it as it is now.
     def _catch_up(self, now_ns: int) -> None:
@@ -243,7 +246,7 @@ class SimulatedHost:
         self._is_telling = True
         while words:
             word = words.popleft()
-            self.follow(self._engine.step(word), word.ts_ns)
+            self.follow(self.engine.step(word), word.ts_ns)
             if isinstance(word, (FillEvent, FundingEvent)):
                 moved = True
         self._is_telling = False

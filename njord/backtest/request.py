@@ -74,20 +74,22 @@ class PreparedStrategy(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[int, ...]
 
 
-class _Typed(msgspec.Struct, frozen=True):
+class Typed(msgspec.Struct, frozen=True):
+    """A strategy as it was typed, loaded; `symbols` are those that it asks for, None = all."""
+
     strategy_id: str
     reference: str
     loaded: LoadedStrategy
     symbols: tuple[str, ...] | None
 
 
-def load_strategies(typed: Sequence[str]) -> list[_Typed]:
+def load_strategies(typed: Sequence[str]) -> list[Typed]:
     """Load what `[ID=]NAME[@SYMBOL,...]` texts name.
 
     Raises:
         UserError: One is not of that form, does not load, or two have one id.
     """
-    found: list[_Typed] = []
+    found: list[Typed] = []
     for text in typed:
         strategy = _load(text)
         if strategy.strategy_id in [other.strategy_id for other in found]:
@@ -101,7 +103,7 @@ def load_strategies(typed: Sequence[str]) -> list[_Typed]:
 
 
 def prepare_strategies(
-    found: Sequence[_Typed], params: Sequence[str], instruments: Sequence[Instrument]
+    found: Sequence[Typed], params: Sequence[str], instruments: Sequence[Instrument]
 ) -> tuple[PreparedStrategy, ...]:
     """Give loaded strategies their parameters and instruments.
 
@@ -127,11 +129,11 @@ def prepare_strategies(
 
 
 # A path may hold any of the signs: what exists as a file, or begins like a path, is taken as it is.
-def _load(text: str) -> _Typed:
+def _load(text: str) -> Typed:
     match = _TYPED.fullmatch(text)
     if match is None or Path(text).is_file():
         loaded = load_strategy(text)
-        return _Typed(loaded.name, text, loaded, None)
+        return Typed(loaded.name, text, loaded, None)
     symbols = match["symbols"]
     if symbols is not None and not all(symbols.split(",")):
         raise ConfigError(f"{text!r} names no symbol after @", "for example sma_cross@BTC/USDT,ETH/USDT")
@@ -140,7 +142,7 @@ def _load(text: str) -> _Typed:
     if name == VENUE:
         raise ConfigError(f"{name!r} is no strategy's id", "choose another id")
     chosen = None if symbols is None else tuple(dict.fromkeys(symbols.split(",")))
-    return _Typed(name, match["name"], loaded, chosen)
+    return Typed(name, match["name"], loaded, chosen)
 
 
 def check_callbacks(strategies: Sequence[PreparedStrategy], market: Market) -> None:
@@ -191,7 +193,7 @@ def _try(strategy: PreparedStrategy) -> None:
         ) from None
 
 
-def _indices(strategy: _Typed, instruments: Sequence[Instrument]) -> tuple[int, ...]:
+def _indices(strategy: Typed, instruments: Sequence[Instrument]) -> tuple[int, ...]:
     if strategy.symbols is None:
         return tuple(range(len(instruments)))
     known = [instrument.symbol for instrument in instruments]
@@ -205,7 +207,7 @@ def _indices(strategy: _Typed, instruments: Sequence[Instrument]) -> tuple[int, 
 
 
 # `ID.key=value` is for one strategy; `key=value` for every strategy that has such a parameter.
-def _params_of(found: Sequence[_Typed], params: Sequence[str]) -> dict[str, list[str]]:
+def _params_of(found: Sequence[Typed], params: Sequence[str]) -> dict[str, list[str]]:
     given: dict[str, list[str]] = {strategy.strategy_id: [] for strategy in found}
     for text in params:
         key = text.partition("=")[0].strip()

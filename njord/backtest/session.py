@@ -9,10 +9,10 @@ import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -20,11 +20,12 @@ import njord
 from njord.adapters.clock import Stopwatch, WallClock
 from njord.adapters.source_hash import package_hash
 from njord.backtest.market import Market
-from njord.backtest.market_open import MarketRequest, open_market
+from njord.backtest.market_open import MarketRequest, RecordedMarket, open_market
 from njord.backtest.orders_table import write_orders
 from njord.backtest.request import (
     BacktestRequest,
     PreparedStrategy,
+    Typed,
     check_callbacks,
     load_strategies,
     prepare_strategies,
@@ -80,15 +81,37 @@ def prepare(request: BacktestRequest, config: Config, instruments: Mapping[str, 
     )
     market = open_market(wanted, instruments)
     try:
-        strategies = prepare_strategies(found, request.params, market.instruments)
-        check_callbacks(strategies, market)
-        for instrument in market.instruments:
-            _check_qty(request, instrument)
-        spec, started = _spec(request, config, strategies, market)
-        terms_of(spec, config.backtest, market)
+        return prepare_on(request, config, found, market, check_callbacks)
     except BaseException:
         market.close()
         raise
+
+
+def prepare_on(
+    request: BacktestRequest,
+    config: Config,
+    found: Sequence[Typed],
+    market: RecordedMarket,
+    check: Callable[[Sequence[PreparedStrategy], Market], None],
+) -> Prepared:
+    """Return the run of loaded strategies on a market that is open.
+
+    Args:
+        request: What the user asks for.
+        config: What was configured.
+        found: The strategies, loaded.
+        market: What it is to run on.
+        check: Refuses strategies that the market has nothing for.
+
+    Raises:
+        UserError: Parameters, configuration or market are not fit.
+    """
+    strategies = prepare_strategies(found, request.params, market.instruments)
+    check(strategies, market)
+    for instrument in market.instruments:
+        _check_qty(request, instrument)
+    spec, started = _spec(request, config, strategies, market)
+    terms_of(spec, config.backtest, market)
     return Prepared(
         request=request, config=config, strategies=strategies, market=market, spec=spec, started=started
     )
@@ -282,12 +305,11 @@ def _few(names: list[str]) -> str:
     return "-".join(names[:_NAMES_MAX]) + (f"-and-{more}" if more > 0 else "")
 
 
-def _machine(prepared: Prepared, result: BacktestResult, run_s: float) -> bytes:
+def machine_facts(prepared: Prepared) -> dict[str, Any]:
+    """Return what of a run belongs to this machine: where its files are, and how it was asked for."""
     request, market = prepared.request, prepared.market
-    facts = {
-        "run_id": result.run_id,
-        "journal_head": result.journal["head"],
-        "n_messages": result.journal["n_messages"],
+    return {
+        "run_id": prepared.spec.run_id,
         "strategies": [
             {
                 "id": strategy.strategy_id,
@@ -306,8 +328,16 @@ def _machine(prepared: Prepared, result: BacktestResult, run_s: float) -> bytes:
         "qty": None if request.qty is None else f"{request.qty:f}",
         "config": prepared.config.model_dump(mode="json", exclude={"redis"}),  # Its URL may hold a password.
         "python": sys.version.split()[0],
+    }
+
+
+def _machine(prepared: Prepared, result: BacktestResult, run_s: float) -> bytes:
+    facts = {
+        **machine_facts(prepared),
+        "journal_head": result.journal["head"],
+        "n_messages": result.journal["n_messages"],
         "engine_s": round(run_s, 6),
-        "events_per_s": round(market.n_events / max(run_s, 1e-9)),
+        "events_per_s": round(prepared.market.n_events / max(run_s, 1e-9)),
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "written_ns": WallClock().now_ns(),
     }
