@@ -2,6 +2,7 @@
 
     bar, trade ─▶ ledger, gate (prices) ─▶ strategies ─Target─▶ rebalancer ─OrderIntent─▶ gate ─OrderEvent─▶ gateway
     fill, funding ─▶ order manager, ledger ─PositionSnapshot─▶ gate, strategies, rebalancer
+    kill switch ─▶ order manager ─CancelIntent─▶ gate;  ─▶ flattener ─OrderIntent─▶ gate
 
 The books are brought up to date before anyone decides: the order manager and the ledger first, then the gate's view,
 then strategies, then sizing. Hosts (`backtest/runner.py`, later the paper and live node) own the clock, the venue
@@ -20,6 +21,7 @@ from njord.core.component import Component, JournalSink
 from njord.core.engine import Engine
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
+from njord.execution.flatten import Flattener
 from njord.execution.oms import OrderManager
 from njord.portfolio.ledger import Ledger
 from njord.portfolio.rebalance import Rebalancer
@@ -72,6 +74,9 @@ class System:
         exposure = Exposure(instruments, _account(spec), spec.cost_bps)
         prices = exposure.mark_ticks  # Kept once, by the gate; ledger and rebalancer read them.
         self.ledger = Ledger(_account(spec), len(instruments), prices)
+        self.flattener = Flattener(
+            self.ledger.account, instruments, self.oms.working, prices, spec.account_id
+        )
         self.gate = RiskGate(self.rules, exposure, spec.account_id, spec.run_id)
         self.strategies = StrategyRunner(
             _hosted(spec.strategies), instruments, _account(spec), spec.account_id, counters
@@ -81,6 +86,7 @@ class System:
         )
         self.stages: dict[str, Component] = {
             "oms": self.oms,
+            "flatten": self.flattener,
             "ledger": self.ledger,
             "gate": self.gate,
             "strategies": self.strategies,

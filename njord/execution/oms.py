@@ -7,17 +7,19 @@ from njord.core.contracts import (
     AmendEvent,
     CancelIntent,
     FillEvent,
+    KillSwitchState,
     Message,
     OrderEvent,
     OrderUpdate,
     StrategySuspended,
 )
 from njord.core.ids import Counter
-from njord.core.orders import WorkingOrders
+from njord.core.orders import WorkingOrder, WorkingOrders
+from njord.core.types import ACTIVE, TradingState
 
 
 class OrderManager:
-    """Keeps the open orders; cancels those of a suspended strategy.
+    """Keeps the open orders; cancels those of a suspended strategy, and all when the kill switch says so.
 
     Args:
         account_id: Stamped on the cancels it asks for.
@@ -36,19 +38,35 @@ class OrderManager:
             OrderUpdate: self.working.update,
             FillEvent: self.working.fill,
             StrategySuspended: self._on_suspended,
+            KillSwitchState: self._on_switch,
         }
 
     def _on_suspended(self, event: StrategySuspended) -> Sequence[CancelIntent]:
         return [
-            CancelIntent(
-                ts_ns=event.ts_ns,
-                instrument=order.instrument,
-                account_id=self._account_id,
-                strategy_id=order.strategy_id,
-                intent_id=self._ids.next(),
-                client_order_id=order.client_order_id,
-                reason="its strategy was suspended",
-            )
+            self._cancel(order, event.ts_ns, "its strategy was suspended")
             for order in self.working
             if order.strategy_id == event.strategy_id
         ]
+
+    # While positions may still be closed what only closes them stays, unless all of it is about to be closed anyhow.
+    def _on_switch(self, word: KillSwitchState) -> Sequence[CancelIntent] | None:
+        if not word.cancels or word.state is ACTIVE:
+            return None
+        spares = word.state is TradingState.REDUCE_ONLY and not word.flattens
+        reason = f"{word.source} says {word.state}" + (f": {word.reason}" if word.reason else "")
+        return [
+            self._cancel(order, word.ts_ns, reason)
+            for order in self.working
+            if not (spares and order.reduce_only)
+        ]
+
+    def _cancel(self, order: WorkingOrder, ts_ns: int, reason: str) -> CancelIntent:
+        return CancelIntent(
+            ts_ns=ts_ns,
+            instrument=order.instrument,
+            account_id=self._account_id,
+            strategy_id=order.strategy_id,
+            intent_id=self._ids.next(),
+            client_order_id=order.client_order_id,
+            reason=reason,
+        )
