@@ -10,6 +10,7 @@ largest member counts, of an exit what its entry has filled.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import msgspec
 from msgspec.structs import replace
 
 from njord.core.account import Account
@@ -40,6 +41,28 @@ from njord.core.units import BPS, EXACT, ZERO, ratio
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
 _Owner = tuple[str, int]  # Strategy id, instrument.
+
+
+class Sizing(msgspec.Struct, frozen=True):
+    """How a target is sized: what is wanted, minus what is held and on its way, is what is asked for.
+
+    Attributes:
+        wanted: Signed lots, or why there is no answer.
+        held_lots: Of the strategy, signed.
+        on_its_way_lots: What its open orders and undecided intents would add, signed.
+        equity: Of the account, in the report asset; None while a price is missing.
+        price: The market's, in quote; None while unknown.
+        price_factor: What the price is multiplied by, so that there is room for costs.
+        is_fixed: A fixed quantity replaces the weight.
+    """
+
+    wanted: int | RefusalReason
+    held_lots: int
+    on_its_way_lots: int
+    equity: Decimal | None
+    price: Decimal | None
+    price_factor: Decimal
+    is_fixed: bool
 
 
 class Rebalancer:
@@ -164,6 +187,21 @@ class Rebalancer:
             self._standing[owner] = (wanted, target)
             return cancels
         return [self._intent(target, owner, held, expected, wanted)] if missing else None
+
+    def sizing(self, target: Target) -> Sizing:
+        """Return how `target` would be sized now; asked just before it is, so it is sized. Nothing follows from it."""
+        index = target.instrument
+        instrument, owner = self._instruments[index], (target.strategy_id, index)
+        kept, ticks = self._held.get(owner, ZERO), self._mark_ticks[index]
+        return Sizing(
+            wanted=self._wanted_lots(target, instrument),
+            held_lots=instrument.lots(kept) if kept else 0,
+            on_its_way_lots=self._on_its_way(owner),
+            equity=self._account.equity(self._mark_ticks),
+            price=instrument.price(ticks) if ticks else None,
+            price_factor=self._price_factors[index],
+            is_fixed=self._fixed_lots is not None and target.qty is None,
+        )
 
     # Orders of ours that still work the other way must end before the rest is traded: selling what may yet be bought is a
     # short, and what has not been bought can not be sold. None if there are none.

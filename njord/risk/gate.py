@@ -33,7 +33,7 @@ from njord.core.types import RefusalReason
 from njord.core.units import NS_PER_S
 from njord.risk.exposure import Exposure
 from njord.risk.rules import RiskRule
-from njord.risk.rules.base import Refusal, refuse
+from njord.risk.rules.base import Answer, Refusal, is_readable, refuse
 from njord.risk.rules.well_formed import is_text, malformed
 
 APPROVAL_TTL_NS = 10 * NS_PER_S
@@ -52,6 +52,7 @@ class RiskGate:
 
     def __init__(self, rules: Sequence[RiskRule], exposure: Exposure, account_id: str, run_id: str) -> None:
         self.exposure = exposure
+        self._rules = tuple(rules)
         asked = [rule for rule in rules if not rule.is_off]
         self._checks = tuple((rule.name, rule.check) for rule in asked)
         exposure.follows_losses = any(rule.reads_losses for rule in asked)
@@ -233,25 +234,7 @@ class RiskGate:
         if order.after_client_order_id and entry is None and intent.qty_lots > order.qty_lots:
             more = refuse(RefusalReason.ENTRY_NOT_WORKING, client_order_id=order.client_order_id)
             return "amend", more
-        amended = OrderIntent(
-            ts_ns=intent.ts_ns,
-            instrument=order.instrument,
-            account_id=intent.account_id,
-            strategy_id=intent.strategy_id,
-            intent_id=intent.intent_id,
-            side=order.side,
-            type=order.type,
-            tif=order.tif,
-            qty_lots=(intent.qty_lots or order.qty_lots) - order.filled_lots,
-            limit_price_ticks=intent.limit_price_ticks or order.limit_price_ticks,
-            reduce_only=order.reduce_only,
-            post_only=order.post_only,
-            trigger_price_ticks=intent.trigger_price_ticks or order.trigger_price_ticks,
-            trail_ticks=order.trail_ticks,
-            expire_ns=order.expire_ns,
-            group_id=order.group_id,
-            after_intent_id=entry.intent_id if entry is not None else "",
-        )
+        amended = _amended(intent, order, entry)
         exposure.advance(intent.ts_ns)
         with exposure.without(order):
             exposure.weigh(amended)
@@ -261,8 +244,65 @@ class RiskGate:
             exposure.pace.count(intent.ts_ns, intent.strategy_id)
         return answer
 
+    def hear(self, intent: OrderIntent | AmendIntent) -> tuple[Answer, ...]:
+        """Return what every rule says of `intent` now, also those behind the first refusal; nothing is decided.
+
+        Asked just before the gate is, the first refusal and its numbers are the gate's own. Nothing of an amendment
+        that passes like a cancel, or is none. Behind a refusal of a malformed intent nobody is asked.
+        """
+        if isinstance(intent, OrderIntent):
+            if type(intent.ts_ns) is int:
+                self.exposure.advance(intent.ts_ns)
+            return self._answers(intent)
+        order = self._own_order(intent)
+        if order is None or _amend_refusal(intent, order) is not None or _only_shrinks(intent, order):
+            return ()
+        self.exposure.advance(intent.ts_ns)
+        entry = self.exposure.working.get(order.after_client_order_id) if order.entry_lots >= 0 else None
+        if order.after_client_order_id and entry is None and intent.qty_lots > order.qty_lots:
+            return ()
+        amended = _amended(intent, order, entry)
+        with self.exposure.without(order):
+            return self._answers(amended)
+
+    def _answers(self, intent: OrderIntent) -> tuple[Answer, ...]:
+        answers: list[Answer] = []
+        may_ask_all, is_refused = is_readable(intent, self.exposure), False
+        for rule in self._rules:
+            if rule.is_off or (is_refused and not may_ask_all):
+                answers.append(Answer(rule.name, is_asked=False, is_off=rule.is_off))
+                continue
+            refusal = rule.check(intent, self.exposure)
+            numbers = rule.numbers(intent, self.exposure)
+            answers.append(Answer(rule.name, refusal=refusal, numbers=numbers))
+            is_refused = is_refused or refusal is not None
+        return tuple(answers)
+
     def _is_index(self, value: object) -> bool:
         return type(value) is int and 0 <= value < len(self.exposure.instruments)
+
+
+# The order as it would be, of which its rest counts.
+def _amended(intent: AmendIntent, order: WorkingOrder, entry: WorkingOrder | None) -> OrderIntent:
+    return OrderIntent(
+        ts_ns=intent.ts_ns,
+        instrument=order.instrument,
+        account_id=intent.account_id,
+        strategy_id=intent.strategy_id,
+        intent_id=intent.intent_id,
+        side=order.side,
+        type=order.type,
+        tif=order.tif,
+        qty_lots=(intent.qty_lots or order.qty_lots) - order.filled_lots,
+        limit_price_ticks=intent.limit_price_ticks or order.limit_price_ticks,
+        reduce_only=order.reduce_only,
+        post_only=order.post_only,
+        trigger_price_ticks=intent.trigger_price_ticks or order.trigger_price_ticks,
+        trail_ticks=order.trail_ticks,
+        expire_ns=order.expire_ns,
+        group_id=order.group_id,
+        after_intent_id=entry.intent_id if entry is not None else "",
+    )
 
 
 def _text(value: object) -> str:

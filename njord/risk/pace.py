@@ -27,6 +27,14 @@ class ApprovalPace:
             return len(self._approved_ns)
         return self._approved_by.get(strategy_id, 0)
 
+    def by_strategy(self, now_ns: int) -> dict[str, int]:
+        """Return how many orders of each strategy were approved within the last 60 s; nothing is forgotten for it."""
+        horizon, counts = now_ns - NS_PER_MINUTE, dict[str, int]()
+        for ts_ns, strategy_id in self._approved_ns:
+            if ts_ns > horizon:
+                counts[strategy_id] = counts.get(strategy_id, 0) + 1
+        return counts
+
     # An approval exactly 60 s ago is forgotten: no window [t, t + 60 s) ever holds more than the limit.
     def _forget(self, now_ns: int) -> None:
         horizon, approved, approved_by = now_ns - NS_PER_MINUTE, self._approved_ns, self._approved_by

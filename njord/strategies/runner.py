@@ -153,6 +153,11 @@ class StrategyRunner:
             PositionSnapshot: self.world.account.adopt,
         }
 
+    @property
+    def hosted(self) -> tuple[HostedStrategy, ...]:
+        """Every strategy object with its context, one per instrument."""
+        return tuple(self._hosted)
+
     # --- what is computed before the run ---
 
     def wants_columns(self, instrument: int) -> bool:

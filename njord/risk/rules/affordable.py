@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
-from njord.core.types import SELL, RefusalReason
+from njord.core.types import SELL, RefusalReason, Side
 from njord.core.units import BPS, EXACT, ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
 
 
 class Affordable(RiskRule):
@@ -44,9 +44,37 @@ class Affordable(RiskRule):
         if equity is None or needed is None:
             return refuse(RefusalReason.PRICE_UNKNOWN)
         if self.params.buffer_bps:
-            rate = EXACT.multiply(self.params.buffer_bps, BPS)
-            needed = EXACT.add(needed, EXACT.multiply(exposure.notional_of(intent) or ZERO, rate))
+            needed = self._with_buffer(needed, intent, exposure)
         if needed > equity:
             notional = exposure.notional_of(intent) or ZERO
             return refuse(RefusalReason.CASH_INSUFFICIENT, notional=notional, needed=needed, equity=equity)
         return None
+
+    def _with_buffer(self, needed: Decimal, intent: OrderIntent, exposure: Exposure) -> Decimal:
+        rate = EXACT.multiply(self.params.buffer_bps, BPS)
+        return EXACT.add(needed, EXACT.multiply(exposure.notional_of(intent) or ZERO, rate))
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return what must stand behind all positions and open orders, of the equity there is."""
+        equity = exposure.equity()
+        # An order for nothing asks what the others of its side need.
+        needs = [exposure.needed_with(OrderIntent(side=side, qty_lots=0)) for side in Side]
+        known = [needed for needed in needs if needed is not None]
+        if equity is None or len(known) != len(needs):
+            return ()
+        return (LimitUse(self.name, max(known), equity, exposure.account.report_asset),)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        index = intent.instrument
+        yield "only_reduces", exposure.reduces(intent)
+        if intent.side is SELL and not exposure.account.may_short(index):
+            yield "qty", exposure.intent_qty(intent)
+            yield "held", exposure.held_qty(index)
+            yield "in_open_orders", exposure.working_qty(index, SELL)
+            return
+        needed = exposure.needed_with(intent)
+        if needed is not None:
+            needed = self._with_buffer(needed, intent, exposure)
+        yield "notional", exposure.notional_of(intent)
+        yield "needed", needed
+        yield "equity", exposure.equity()

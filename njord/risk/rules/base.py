@@ -1,10 +1,14 @@
 """What a risk rule is: typed parameters, and one pure question about an intent.
 
+What it compared to answer, and how much of its limit is used, it tells those who ask (`njord why`, the views); the
+gate never does, so that an approval costs nothing more.
+
 To add one: write a file here with a `RiskRule`, and name it in `njord/risk/rules/__init__.py`. It is then
 configured by its name, tested against the properties that hold for all rules, and listed in the docs.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -12,16 +16,48 @@ import msgspec
 
 from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
-from njord.core.types import RefusalReason
+from njord.core.filters import INT64_MAX
+from njord.core.types import OrderType, RefusalReason, Side, TimeInForce
 from njord.core.units import EXACT, ZERO, plain
 from njord.risk.exposure import Exposure
+
+Value = Decimal | int | str | bool | None  # None is shown as unknown.
+Compared = Iterator[tuple[str, Value]]
+Numbers = tuple[tuple[str, str], ...]
 
 
 class Refusal(msgspec.Struct, frozen=True):
     """Why not, and the numbers that show it."""
 
     reason: RefusalReason
-    evidence: tuple[tuple[str, str], ...] = ()
+    evidence: Numbers = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one rule says of an intent when it is asked behind the gate's back: nothing is decided by it.
+
+    It is not asked where it is off, because its parameters limit nothing, nor behind a refusal of a malformed intent.
+    """
+
+    rule: str
+    is_asked: bool = True
+    is_off: bool = False
+    refusal: Refusal | None = None
+    numbers: Numbers = ()
+
+
+class LimitUse(msgspec.Struct, frozen=True):
+    """What of one limit is used now; no strategy and instrument -1 where it counts all of them.
+
+    `unit` is what both are counted in: the report asset, `orders`, `orders/min` or `s`.
+    """
+
+    rule: str
+    used: Decimal
+    cap: Decimal
+    unit: str
+    strategy_id: str = ""
+    instrument: int = -1
 
 
 class RuleParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +84,20 @@ class RiskRule(ABC):
     @abstractmethod
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return why the intent must not pass, or None."""
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return what of its limit is used now; nothing if no limit runs, or a price to measure it by is missing."""
+        return ()
+
+    def numbers(self, intent: OrderIntent, exposure: Exposure) -> Numbers:
+        """Return what it compares, by name and as plain text, also where it lets the intent pass.
+
+        The evidence of its refusal is among them. Nothing of an intent whose fields are not what their types promise.
+        """
+        return as_text(self._compared(intent, exposure)) if is_readable(intent, exposure) else ()
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        yield from ()
 
 
 class CapParams(RuleParams, frozen=True):
@@ -90,7 +140,40 @@ class CapParams(RuleParams, frozen=True):
 
 def refuse(reason: RefusalReason, **evidence: Decimal | int | str) -> Refusal:
     """Return a refusal with its numbers as plain text."""
-    shown = (
-        (key, plain(value) if isinstance(value, Decimal) else str(value)) for key, value in evidence.items()
+    return Refusal(reason, tuple((key, _text(value)) for key, value in evidence.items()))
+
+
+def as_text(compared: Compared) -> Numbers:
+    """Return what a rule compared, each value as plain text."""
+    return tuple((name, _text(value)) for name, value in compared)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if value is None:
+        return "unknown"
+    return ("false", "true")[value] if isinstance(value, bool) else str(value)
+
+
+def is_readable(intent: OrderIntent, exposure: Exposure) -> bool:
+    """Say whether every field that a rule computes with is of its type: a strategy may have handed in anything."""
+    index = intent.instrument
+    if type(index) is not int or not 0 <= index < len(exposure.instruments):
+        return False
+    sizes = (intent.qty_lots, intent.limit_price_ticks, intent.trigger_price_ticks, intent.trail_ticks)
+    words = (intent.strategy_id, intent.intent_id, intent.group_id, intent.after_intent_id)
+    return (
+        type(intent.ts_ns) is int
+        and all(type(size) is int and 0 <= size <= INT64_MAX for size in sizes)
+        and all(type(word) is str for word in words)
+        and type(intent.side) is Side
+        and type(intent.type) is OrderType
+        and type(intent.tif) is TimeInForce
+        and type(intent.reduce_only) is bool
     )
-    return Refusal(reason, tuple(shown))
+
+
+def latest_ns(exposure: Exposure) -> int:
+    """Return the time of the last known price: what `usage` counts the seconds to, for nothing is asked of it."""
+    return max(exposure.mark_ts_ns, default=0)

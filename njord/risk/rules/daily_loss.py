@@ -6,8 +6,9 @@ from typing import ClassVar
 from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
+from njord.core.units import ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+from njord.risk.rules.base import CapParams, Compared, LimitUse, Refusal, RiskRule, refuse
 
 
 class DailyLoss(RiskRule):
@@ -37,3 +38,17 @@ class DailyLoss(RiskRule):
         if day_pnl.copy_negate() >= cap:
             return refuse(RefusalReason.DAILY_LOSS_EXCEEDED, day_pnl=day_pnl, cap=cap)
         return None
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return the day's loss, 0 while it is a gain; the market may carry it beyond the cap."""
+        day_pnl, cap = exposure.day_pnl(), self.params.cap(exposure)
+        if self.params.is_off or day_pnl is None or cap is None:
+            return ()
+        loss = max(ZERO, day_pnl.copy_negate())
+        return (LimitUse(self.name, loss, cap, exposure.account.report_asset),)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if not self.params.is_off:
+            yield "day_pnl", exposure.day_pnl()
+            yield "cap", self.params.cap(exposure)
+            yield "only_reduces", exposure.reduces(intent)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
 
 
 class DuplicateIntent(RiskRule):
@@ -18,3 +18,7 @@ class DuplicateIntent(RiskRule):
         if intent.intent_id in exposure.decided:
             return refuse(RefusalReason.INTENT_DUPLICATE, intent_id=intent.intent_id)
         return None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        yield "intent_id", intent.intent_id
+        yield "is_known", intent.intent_id in exposure.decided

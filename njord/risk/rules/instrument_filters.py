@@ -3,10 +3,11 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.filters import INT64_MAX
 from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
 
 
 class InstrumentFilters(RiskRule):
@@ -41,15 +42,39 @@ class InstrumentFilters(RiskRule):
             )
         return None
 
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        instrument, lots = exposure.instruments[intent.instrument], intent.qty_lots
+        filters = instrument.filters_at(intent.ts_ns)
+        yield "qty", instrument.qty(lots)
+        yield "min_qty", instrument.qty(filters.min_qty_lots)
+        if filters.max_qty_lots != INT64_MAX:
+            yield "max_qty", instrument.qty(filters.max_qty_lots)
+        if instrument.filter_changes:
+            for name, steps, multiple in _steps(intent, instrument):
+                yield name, steps
+                yield "multiple_of", multiple
+        if filters.min_notional:
+            ticks = intent.limit_price_ticks or intent.trigger_price_ticks
+            ticks = ticks or exposure.mark_ticks[intent.instrument]
+            if not ticks:
+                yield "symbol", instrument.symbol
+            yield "notional", instrument.notional(ticks, lots) if ticks else None
+            yield "min_notional", filters.min_notional
+
 
 def _off_step(intent: OrderIntent, instrument: Instrument) -> Refusal | None:
-    filters = instrument.filters_at(intent.ts_ns)
-    for name, steps, multiple in (
-        ("qty_lots", intent.qty_lots, filters.lot_multiple),
-        ("limit_price_ticks", intent.limit_price_ticks, filters.tick_multiple),
-        ("trigger_price_ticks", intent.trigger_price_ticks, filters.tick_multiple),
-    ):
+    for name, steps, multiple in _steps(intent, instrument):
         if steps % multiple:
             evidence: dict[str, int] = {name: steps, "multiple_of": multiple}
             return refuse(RefusalReason.INTENT_MALFORMED, **evidence)
     return None
+
+
+# (what, how many lots or ticks, of which they must be a multiple)
+def _steps(intent: OrderIntent, instrument: Instrument) -> tuple[tuple[str, int, int], ...]:
+    filters = instrument.filters_at(intent.ts_ns)
+    return (
+        ("qty_lots", intent.qty_lots, filters.lot_multiple),
+        ("limit_price_ticks", intent.limit_price_ticks, filters.tick_multiple),
+        ("trigger_price_ticks", intent.trigger_price_ticks, filters.tick_multiple),
+    )

@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import ACTIVE, RefusalReason, TradingState
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Numbers, Refusal, RiskRule, as_text, is_readable, refuse
 
 
 class KillSwitch(RiskRule):
@@ -39,3 +39,20 @@ class KillSwitch(RiskRule):
                 return None
             return refuse(RefusalReason.KILL_SWITCH_REDUCE_ONLY, source=reading.source)
         return refuse(RefusalReason.KILL_SWITCH_HALTED, source=reading.source)
+
+    # It is asked before anyone has looked at the form of the intent.
+    def numbers(self, intent: OrderIntent, exposure: Exposure) -> Numbers:
+        """Return the reading that counts and how long it does, of any intent."""
+        return as_text(self._compared(intent, exposure))
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        reading = exposure.kill_switch
+        if reading is None:
+            yield "reading", "none"
+            return
+        yield "state", reading.state
+        yield "source", reading.source
+        yield "read_ns", exposure.kill_switch_from_ns
+        yield "valid_until_ns", exposure.kill_switch_until_ns
+        if reading.state is TradingState.REDUCE_ONLY:
+            yield "only_reduces", is_readable(intent, exposure) and exposure.reduces(intent)

@@ -6,7 +6,7 @@ from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.core.units import NS_PER_MINUTE
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class MarketPrice(RiskRule):
@@ -32,13 +32,27 @@ class MarketPrice(RiskRule):
         index = intent.instrument
         if not exposure.mark_ticks[index]:
             return refuse(RefusalReason.PRICE_UNKNOWN, symbol=exposure.instruments[index].symbol)
-        params = self.params
-        interval_ns = exposure.interval_ns[index]  # 0 while no bar was seen: it is traded on ticks.
-        by_kind_ns = params.max_age_intervals * interval_ns if interval_ns else params.max_age_ticks_ns
-        limits = [limit_ns for limit_ns in (params.max_age_ns, by_kind_ns) if limit_ns]
+        limits = self._limits_ns(index, exposure)
         age_ns = intent.ts_ns - exposure.mark_ts_ns[index]
         if not limits or age_ns > min(limits) or age_ns < 0:
             return refuse(
                 RefusalReason.PRICE_STALE, age_ns=age_ns, max_age_ns=min(limits) if limits else "not known"
             )
         return None
+
+    # The longest ages that are set; the shortest of them counts.
+    def _limits_ns(self, index: int, exposure: Exposure) -> list[int]:
+        params = self.params
+        interval_ns = exposure.interval_ns[index]  # 0 while no bar was seen: it is traded on ticks.
+        by_kind_ns = params.max_age_intervals * interval_ns if interval_ns else params.max_age_ticks_ns
+        return [limit_ns for limit_ns in (params.max_age_ns, by_kind_ns) if limit_ns]
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        index = intent.instrument
+        instrument, ticks = exposure.instruments[index], exposure.mark_ticks[index]
+        yield "symbol", instrument.symbol
+        yield "price", instrument.price(ticks) if ticks else None
+        if ticks:
+            limits = self._limits_ns(index, exposure)
+            yield "age_ns", intent.ts_ns - exposure.mark_ts_ns[index]
+            yield "max_age_ns", min(limits) if limits else "not known"

@@ -1,12 +1,13 @@
 """All positions together, open orders counted as if filled, worth no more than the cap."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.core.units import EXACT, ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+from njord.risk.rules.base import CapParams, Compared, LimitUse, Refusal, RiskRule, refuse
 
 
 class MaxGross(RiskRule):
@@ -45,3 +46,42 @@ class MaxGross(RiskRule):
         if total > cap:
             return refuse(RefusalReason.GROSS_EXCEEDS_CAP, gross_notional=total, cap=cap)
         return None
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return what all positions are worth together, open orders counted as if filled."""
+        cap = self.params.cap(exposure, exposure.max_leverage)
+        total = _gross(exposure)
+        if self.params.is_off or cap is None or total is None:
+            return ()
+        return (LimitUse(self.name, total, cap, exposure.account.report_asset),)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if self.params.is_off:
+            return
+        after = exposure.worst_qty_with(intent)
+        if after is not None:
+            for other, instrument in enumerate(exposure.instruments):
+                if (
+                    other != intent.instrument
+                    and exposure.worst_qty(other)
+                    and not exposure.mark_ticks[other]
+                ):
+                    yield "symbol", instrument.symbol
+        yield "gross_notional", _gross(exposure, intent)
+        yield "cap", self.params.cap(exposure, exposure.max_leverage)
+        yield "grows", after is not None
+
+
+# What all is worth, with the intent if one is given; None while a price is missing.
+def _gross(exposure: Exposure, intent: OrderIntent | None = None) -> Decimal | None:
+    total = ZERO
+    for index, ticks in enumerate(exposure.mark_ticks):
+        qty, at_ticks = exposure.worst_qty(index), ticks
+        if intent is not None and index == intent.instrument:
+            qty, at_ticks = exposure.worst_qty_with(intent) or qty, exposure.reference_ticks(intent)
+        if not qty:
+            continue
+        if not at_ticks:
+            return None
+        total = EXACT.add(total, exposure.worth(index, qty, at_ticks))
+    return total

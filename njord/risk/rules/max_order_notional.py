@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+from njord.risk.rules.base import CapParams, Compared, Refusal, RiskRule, refuse
 
 
 class MaxOrderNotional(RiskRule):
@@ -38,3 +38,11 @@ class MaxOrderNotional(RiskRule):
         if notional > cap:
             return refuse(RefusalReason.NOTIONAL_EXCEEDS_CAP, notional=notional, cap=cap)
         return None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if self.params.is_off:
+            return
+        index, ticks = intent.instrument, exposure.reference_ticks(intent)
+        # What closes a position is not counted.
+        yield "notional", exposure.worth(index, exposure.growth_qty(intent), ticks) if ticks else None
+        yield "cap", self.params.cap(exposure, exposure.leverage[index])

@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Refusal, RiskRule, refuse
+from njord.risk.rules.base import CapParams, Compared, LimitUse, Refusal, RiskRule, refuse
 
 
 class MaxPosition(RiskRule):
@@ -36,3 +36,26 @@ class MaxPosition(RiskRule):
         if worth > cap:
             return refuse(RefusalReason.POSITION_EXCEEDS_CAP, position_notional=worth, cap=cap)
         return None
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return what each instrument's position is worth, open orders counted as if filled."""
+        if self.params.is_off:
+            return ()
+        uses = []
+        for index, ticks in enumerate(exposure.mark_ticks):
+            cap = self.params.cap(exposure, exposure.leverage[index])
+            if ticks and cap is not None:
+                worth = exposure.worth(index, exposure.worst_qty(index), ticks)
+                asset = exposure.account.report_asset
+                uses.append(LimitUse(self.name, worth, cap, asset, instrument=index))
+        return tuple(uses)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if self.params.is_off:
+            return
+        index, ticks = intent.instrument, exposure.reference_ticks(intent)
+        after = exposure.worst_qty_with(intent)
+        qty = exposure.worst_qty(index) if after is None else after
+        yield "position_notional", exposure.worth(index, qty, ticks) if ticks else None
+        yield "cap", self.params.cap(exposure, exposure.leverage[index])
+        yield "grows", after is not None

@@ -1,11 +1,12 @@
 """Only so many orders may work at once."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
 
 
 class OpenOrders(RiskRule):
@@ -28,3 +29,12 @@ class OpenOrders(RiskRule):
         if n_open >= self.params.cap:
             return refuse(RefusalReason.OPEN_ORDERS_EXCEED_CAP, open_orders=n_open, cap=self.params.cap)
         return None
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return how many orders are working."""
+        n_open = Decimal(len(exposure.working) - exposure.n_replaced)
+        return (LimitUse(self.name, n_open, Decimal(self.params.cap), "orders"),)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        yield "open_orders", len(exposure.working) - exposure.n_replaced
+        yield "cap", self.params.cap

@@ -7,7 +7,7 @@ from njord.core.contracts import OrderIntent
 from njord.core.orders import WorkingOrder
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
 
 
 class OrderLinks(RiskRule):
@@ -29,6 +29,20 @@ class OrderLinks(RiskRule):
             if refusal is not None:
                 return refusal
         return _check_exit(intent, exposure, entry) if intent.after_intent_id else None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        refusal = self.check(intent, exposure)
+        if refusal is not None:
+            yield from refusal.evidence
+            return
+        if intent.group_id:
+            yield "group_id", intent.group_id
+            yield "members", sum(member.group_id == intent.group_id for member in exposure.working)
+        entry = exposure.working.of_intent(intent.after_intent_id) if intent.after_intent_id else None
+        if entry is not None:
+            yield "after_intent_id", intent.after_intent_id
+            yield "exit_lots", intent.qty_lots + sum(_claims(intent, exposure, entry))
+            yield "entry_lots", entry.qty_lots
 
 
 def _check_group(intent: OrderIntent, exposure: Exposure, entry: WorkingOrder | None) -> Refusal | None:

@@ -1,11 +1,12 @@
 """Only so many orders a minute, for the account and for each strategy."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, latest_ns, refuse
 
 
 class OrderRate(RiskRule):
@@ -38,5 +39,27 @@ class OrderRate(RiskRule):
         if own_cap and recent >= own_cap:  # One strategy's approvals are never more than all.
             own = exposure.pace.in_last_minute(intent.ts_ns, intent.strategy_id)
             if own >= own_cap:
-                return refuse(RefusalReason.STRATEGY_RATE_EXCEEDED, orders=own, per_minute=own_cap)
+                evidence = {"strategy_orders": own, "per_strategy_per_minute": own_cap}
+                return refuse(RefusalReason.STRATEGY_RATE_EXCEEDED, **evidence)
         return None
+
+    def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
+        """Return the approvals of the last 60 s: of all, and of each strategy if it has a cap of its own."""
+        by_strategy = exposure.pace.by_strategy(latest_ns(exposure))
+        everyone = Decimal(sum(by_strategy.values()))
+        uses = [LimitUse(self.name, everyone, Decimal(self.params.per_minute), "orders/min")]
+        own_cap = Decimal(self.params.per_strategy_per_minute)
+        if own_cap:
+            uses += [
+                LimitUse(self.name, Decimal(n_orders), own_cap, "orders/min", strategy_id)
+                for strategy_id, n_orders in by_strategy.items()
+            ]
+        return tuple(uses)
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        by_strategy, params = exposure.pace.by_strategy(intent.ts_ns), self.params
+        yield "orders", sum(by_strategy.values())
+        yield "per_minute", params.per_minute
+        if params.per_strategy_per_minute:
+            yield "strategy_orders", by_strategy.get(intent.strategy_id, 0)
+            yield "per_strategy_per_minute", params.per_strategy_per_minute

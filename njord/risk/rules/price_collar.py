@@ -7,7 +7,7 @@ from njord.core.contracts import OrderIntent
 from njord.core.types import MARKET, RefusalReason
 from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class PriceCollar(RiskRule):
@@ -35,11 +35,7 @@ class PriceCollar(RiskRule):
         if not mark:
             return refuse(RefusalReason.PRICE_UNKNOWN)
         furthest = EXACT.multiply(self.params.max_distance_fraction, Decimal(mark))
-        for name, ticks in (
-            ("limit_price", intent.limit_price_ticks),
-            ("trigger_price", intent.trigger_price_ticks),
-            ("trailed_price", intent.trail_ticks and mark + intent.trail_ticks),
-        ):
+        for name, ticks in _own_prices(intent, mark):
             if ticks and abs(ticks - mark) > furthest:
                 instrument = exposure.instruments[intent.instrument]
                 evidence = {
@@ -49,3 +45,22 @@ class PriceCollar(RiskRule):
                 }
                 return refuse(RefusalReason.PRICE_OUTSIDE_COLLAR, **evidence)
         return None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if intent.type is MARKET:
+            return
+        instrument, mark = exposure.instruments[intent.instrument], exposure.mark_ticks[intent.instrument]
+        for name, ticks in _own_prices(intent, mark):
+            if ticks:
+                yield name, instrument.price(ticks)
+        yield "reference", instrument.price(mark) if mark else None
+        yield "max_distance_fraction", self.params.max_distance_fraction
+
+
+# (what, ticks or 0): every price that the order names, a trailing stop's by how far it trails.
+def _own_prices(intent: OrderIntent, mark: int) -> tuple[tuple[str, int], ...]:
+    return (
+        ("limit_price", intent.limit_price_ticks),
+        ("trigger_price", intent.trigger_price_ticks),
+        ("trailed_price", intent.trail_ticks and mark + intent.trail_ticks),
+    )

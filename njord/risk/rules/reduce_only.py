@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
 
 
 class ReduceOnly(RiskRule):
@@ -22,3 +22,9 @@ class ReduceOnly(RiskRule):
                 qty=exposure.intent_qty(intent),
             )
         return None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if intent.reduce_only:
+            yield "position", exposure.held_qty(intent.instrument)
+            yield "in_open_orders", exposure.working_qty(intent.instrument, intent.side)
+            yield "qty", exposure.intent_qty(intent)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from njord.core.contracts import OrderIntent
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class SymbolAllowed(RiskRule):
@@ -29,3 +29,8 @@ class SymbolAllowed(RiskRule):
         if self.params.symbols and symbol not in self.params.symbols:
             return refuse(RefusalReason.SYMBOL_NOT_ALLOWED, symbol=symbol)
         return None
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        if self.params.symbols:
+            yield "symbol", exposure.instruments[intent.instrument].symbol
+            yield "allowed", ", ".join(self.params.symbols)

@@ -7,7 +7,7 @@ from njord.core.contracts import OrderIntent
 from njord.core.filters import INT64_MAX
 from njord.core.types import MARKET, OrderType, RefusalReason, Side, TimeInForce
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Refusal, RiskRule, refuse
+from njord.risk.rules.base import Compared, Numbers, Refusal, RiskRule, as_text, refuse
 
 _SHOWN_CHARS = 40
 _LINKS = ("parent_id", "execution_id", "slice_id", "group_id", "after_intent_id")
@@ -59,6 +59,20 @@ class WellFormed(RiskRule):
             if refusal is not None:
                 return refusal
         return _check_ids(intent)
+
+    def numbers(self, intent: OrderIntent, exposure: Exposure) -> Numbers:
+        """Return the order's own words and numbers, or what of any intent is wrong."""
+        refusal = self.check(intent, exposure)
+        return as_text(self._compared(intent, exposure)) if refusal is None else refusal.evidence
+
+    def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
+        yield "side", intent.side
+        yield "type", intent.type
+        yield "tif", intent.tif
+        yield "qty_lots", intent.qty_lots
+        for name in ("limit_price_ticks", "trigger_price_ticks", "trail_ticks", "expire_ns"):
+            if getattr(intent, name):
+                yield name, getattr(intent, name)
 
 
 # Each number must be there where the order's words need it, and nowhere else.
