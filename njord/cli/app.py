@@ -9,28 +9,18 @@ from typer.main import get_command
 
 import njord
 from njord.cli.data_app import data_app
+from njord.cli.kill_app import drill_app, kill_app
 from njord.cli.options import (
     HERE,
-    Columns,
     Data,
-    End,
     Json,
-    Lot,
-    MinNotional,
-    Params,
-    Qty,
-    Repair,
+    JsonLines,
     Root,
-    Seed,
+    RunFlags,
     Settings,
-    Start,
     Strategies,
-    Symbol,
-    Tick,
-    Timeframe,
-    TimeIsClose,
-    TimeUnit,
-    Timezone,
+    TermsFlags,
+    grouped,
 )
 
 app = typer.Typer(
@@ -41,12 +31,10 @@ app = typer.Typer(
     help="Njord Quant: one engine from research to live trading. Start with: njord demo",
 )
 config_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show the configuration.")
-kill_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Trip, clear or read the kill switch."
-)
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(kill_app, name="kill")
+app.add_typer(drill_app, name="drill")
 
 
 def command() -> TyperGroup:
@@ -73,47 +61,15 @@ def _main(
 
 
 @app.command()
+@grouped
 def backtest(
     strategies: Strategies,
     data: Data,
-    param: Params = None,
-    capital: Annotated[str | None, typer.Option(help="Opening cash in the quote asset.")] = None,
-    fee_bps: Annotated[str | None, typer.Option(help="Fee of takers and makers, in basis points.")] = None,
-    maker_fee_bps: Annotated[str | None, typer.Option(help="Fee of makers, if it differs.")] = None,
-    slippage_bps: Annotated[str | None, typer.Option(help="Slippage of orders that take.")] = None,
-    slippage_model: Annotated[
-        str | None, typer.Option(help="fixed, linear or square_root: what an order's size adds.")
-    ] = None,
-    max_volume_share: Annotated[
-        str | None, typer.Option(help="Our part of a bar's volume at most, a fraction; 0 = no limit.")
-    ] = None,
-    latency_ms: Annotated[
-        str | None, typer.Option(help="Of a request to the venue, and of its answer back.")
-    ] = None,
-    queue_model: Annotated[
-        str | None, typer.Option(help="On ticks, how a queue moves: risk_averse or probability.")
-    ] = None,
-    account: Annotated[str | None, typer.Option(help="auto, spot, margin or perpetual.")] = None,
-    leverage: Annotated[str | None, typer.Option(help="Of margin and perpetual accounts.")] = None,
-    setting: Settings = None,
+    terms: TermsFlags,
+    typed: RunFlags,
     poison: Annotated[
         str | None, typer.Option(help="How many cuts look for decisions that read the future; or off.")
     ] = None,
-    symbol: Symbol = None,
-    start: Start = None,
-    end: End = None,
-    qty: Qty = None,
-    tick: Tick = None,
-    lot: Lot = None,
-    min_notional: MinNotional = None,
-    timeframe: Timeframe = None,
-    column: Columns = None,
-    time_unit: TimeUnit = None,
-    timezone: Timezone = None,
-    time_is_close: TimeIsClose = False,
-    repair: Repair = False,
-    risk_profile: Annotated[str | None, typer.Option(help="Named limits of the configuration.")] = None,
-    seed: Seed = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the result there; - prints it alone.")
     ] = None,
@@ -127,69 +83,22 @@ def backtest(
     Exit codes: 0 done, 2 wrong input, 3 a strategy failed, 4 the journal or the engine failed, 6 a decision has read
     the future.
     """
-    from njord.cli.backtest import Flags, parse_latency_ms, parse_poison, parse_settings, run
-    from njord.cli.flags import parse_number
+    from njord.cli.backtest import run
+    from njord.cli.request import flags_of, parse_poison, terms_settings
 
-    parse_number("--fee-bps", fee_bps)  # Once, though makers pay it too.
-    flags = Flags(
-        settings={
-            **parse_settings(tuple(setting or ())),
-            "backtest.capital": capital,
-            "backtest.fee_bps": fee_bps,
-            "backtest.maker_fee_bps": maker_fee_bps if maker_fee_bps is not None else fee_bps,
-            "backtest.slippage_bps": slippage_bps,
-            "backtest.slippage_model": slippage_model,
-            "backtest.max_volume_share": max_volume_share,
-            "backtest.entry_latency_ns": parse_latency_ms(latency_ms),
-            "backtest.response_latency_ns": parse_latency_ms(latency_ms),
-            "backtest.queue_model": queue_model,
-            "backtest.account": account,
-            "backtest.leverage": leverage,
-            "backtest.poison_cuts": parse_poison(poison),
-            "backtest.risk_profile": risk_profile,
-            "backtest.seed": seed,
-        },
-        params=tuple(param or ()),
-        columns=tuple(column or ()),
-        symbol=symbol,
-        start=start,
-        end=end,
-        qty=qty,
-        tick=tick,
-        lot=lot,
-        min_notional=min_notional,
-        timeframe=timeframe,
-        time_unit=time_unit,
-        timezone=timezone,
-        time_is_close=time_is_close,
-        repair=repair,
-    )
-    return run(tuple(strategies), tuple(data), flags, root, json_file, report)
+    settings = {**terms_settings(terms), "backtest.poison_cuts": parse_poison(poison)}
+    return run(tuple(strategies), tuple(data), flags_of(typed, settings), root, json_file, report)
 
 
 @app.command()
+@grouped
 def poison(
     strategies: Strategies,
     data: Data,
+    typed: RunFlags,
     cuts: Annotated[
         int, typer.Option(help="How many random moments after which the market is another.")
     ] = 30,
-    param: Params = None,
-    setting: Settings = None,
-    symbol: Symbol = None,
-    start: Start = None,
-    end: End = None,
-    qty: Qty = None,
-    tick: Tick = None,
-    lot: Lot = None,
-    min_notional: MinNotional = None,
-    timeframe: Timeframe = None,
-    column: Columns = None,
-    time_unit: TimeUnit = None,
-    timezone: Timezone = None,
-    time_is_close: TimeIsClose = False,
-    repair: Repair = False,
-    seed: Seed = None,
     json_out: Json = False,
     root: Root = HERE,
 ) -> int:
@@ -200,27 +109,70 @@ def poison(
     Exit codes: 0 passed, 1 the declared warm-up is too short, 2 wrong input, 3 a strategy failed, 6 a decision has read
     the future (the first is named).
     """
-    from njord.cli.backtest import Flags, parse_settings
     from njord.cli.poison import run
+    from njord.cli.request import flags_of
 
-    flags = Flags(
-        settings={**parse_settings(tuple(setting or ())), "backtest.seed": seed},
-        params=tuple(param or ()),
-        columns=tuple(column or ()),
-        symbol=symbol,
-        start=start,
-        end=end,
-        qty=qty,
-        tick=tick,
-        lot=lot,
-        min_notional=min_notional,
-        timeframe=timeframe,
-        time_unit=time_unit,
-        timezone=timezone,
-        time_is_close=time_is_close,
-        repair=repair,
+    return run(tuple(strategies), tuple(data), flags_of(typed, {}), root, cuts, json_out)
+
+
+@app.command()
+@grouped
+def paper(
+    strategies: Strategies,
+    terms: TermsFlags,
+    typed: RunFlags,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data", help="A recording: a file of bars, or a dataset of the store; may be repeated."
+        ),
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay", help="Its speed: 1x is as it was, max as fast as possible; 60x if not given."
+        ),
+    ] = None,
+    feed: Annotated[
+        str | None, typer.Option("--feed", help="The public feed of an exchange instead, such as binanceus.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", help="Another address that speaks that exchange's dialect.")
+    ] = None,
+    stop_policy: Annotated[
+        str | None,
+        typer.Option(help="What a stop does with orders and positions: cancel, leave or flatten."),
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", help="Its name, to begin or to go on with.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin a new session even if one could go on.")
+    ] = False,
+    json_out: JsonLines = False,
+    root: Root = HERE,
+) -> int:
+    """Trade on paper: the whole engine on a recording that comes as if it were live, or on an exchange's feed.
+
+    Example: njord paper sma_cross --data BTCUSDT-1m.csv --replay 60x
+
+    With --feed, --symbol and --timeframe say what to follow: exchange.symbols and 1m if not given; no keys are needed.
+
+    Ctrl-C or SIGTERM stops by the stop policy, and the same command goes on later, also after a crash. Capital and risk
+    profile are those of `paper` in the configuration, fees and all else those of `backtest`.
+
+    Exit codes: 0 the data have ended or it was stopped, 2 wrong input, 3 every strategy failed, 4 the journal or the
+    engine failed, 5 the exchange refuses or can not be reached.
+    """
+    from njord.cli.paper import run
+    from njord.cli.paper_source import Wanted
+    from njord.cli.request import flags_of, terms_settings
+
+    settings = {**terms_settings(terms, "paper"), "paper.stop_policy": stop_policy}
+    wanted = Wanted(
+        replay=replay, feed=feed, endpoint=endpoint, session=session, fresh=fresh, json_out=json_out
     )
-    return run(tuple(strategies), tuple(data), flags, root, cuts, json_out)
+    return run(tuple(strategies), tuple(data or ()), flags_of(typed, settings), wanted, root)
 
 
 @app.command()
@@ -243,11 +195,13 @@ def demo(
 
 @app.command()
 def replay(
-    run_folder: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its name, or last.")],
+    run_folder: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run or session: its folder, its name, or last.")
+    ],
     json_out: Json = False,
     root: Root = HERE,
 ) -> int:
-    """Re-derive every message of a run from what came in, and compare byte for byte.
+    """Re-derive every message of a run or session from what came in, and compare byte for byte.
 
     Example: njord replay last
 
@@ -256,6 +210,91 @@ def replay(
     from njord.cli.replay import run
 
     return run(run_folder, json_out, root)
+
+
+@app.command("run")
+@grouped
+def run_service(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="md, strat, risk or paper.")],
+    strategies: Strategies,
+    data: Data,
+    terms: TermsFlags,
+    typed: RunFlags,
+    replay: Annotated[
+        str, typer.Option("--replay", help="Of md: 1x is as it was, max as fast as possible.")
+    ] = "max",
+    json_out: JsonLines = False,
+    root: Root = HERE,
+) -> int:
+    """Run one of the four services of a paper session over Redis; give all four the same words.
+
+    Example: njord run paper sma_cross --data BTCUSDT-1m.csv
+
+    One process does all of it without Redis: njord paper.
+
+    Exit codes: 0 the data have ended or it was stopped, 2 wrong input, 3 every strategy failed, 4 the journal, the
+    engine or the order of the services failed.
+    """
+    from njord.cli.request import flags_of, terms_settings
+    from njord.cli.run import run
+
+    flags = flags_of(typed, terms_settings(terms, "paper"))
+    return run(service, tuple(strategies), tuple(data), flags, root, json_out, replay)
+
+
+@app.command()
+@grouped
+def parity(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="Its name, its folder, or last.")],
+    terms: TermsFlags,
+    setting: Settings = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Run the backtest on these data instead; may be repeated."),
+    ] = None,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Run the backtest over what a session saw, and explain every difference in decisions, fills and money.
+
+    Example: njord parity last
+
+    Flags change the backtest's side: with --latency-ms 500 the gap shows what half a second costs.
+
+    Exit codes: 0 the same in everything, 1 a difference, 2 wrong input, 4 the journal is damaged.
+    """
+    from njord.cli.parity import run
+    from njord.cli.request import settings_of, terms_settings
+
+    return run(session, settings_of(setting, terms_settings(terms)), tuple(data or ()), json_out, root)
+
+
+@app.command()
+def why(
+    wanted: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="An order, an intent, a fill, order N, or last; a prefix will do."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="A time instead: why was nothing traded then?")
+    ] = None,
+    session: Annotated[
+        str, typer.Option("--session", help="A session or run: its folder, its name, or last.")
+    ] = "last",
+    strategy: Annotated[str | None, typer.Option("--strategy", help="With --at: whose moment.")] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="Also write it as a page there.")] = None,
+    json_out: Json = False,
+    root: Root = HERE,
+) -> int:
+    """Tell the story of an order, a fill or an intent, or of a moment without a trade, on one page.
+
+    Example: njord why last
+
+    Exit codes: 0 told, 2 wrong input, 4 the journal is damaged.
+    """
+    from njord.cli.why import run
+
+    return run(session, wanted, at, strategy, json_out, page, root)
 
 
 @app.command()
@@ -300,48 +339,3 @@ def config_show(
     from njord.cli.config import show
 
     return show(origin, json_out, root)
-
-
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the log beside the switch.")]
-
-
-@kill_app.command("trip")
-def kill_trip(
-    reason: Reason,
-    reduce_only: Annotated[
-        bool, typer.Option("--reduce-only", help="Let orders pass that shrink positions.")
-    ] = False,
-    json_out: Json = False,
-    root: Root = HERE,
-) -> int:
-    """Trip the kill switch file. Backtests do not read it: they bring their own market and switch.
-
-    Example: njord kill trip --reason "the venue misbehaves"
-    """
-    from njord.cli.kill import trip
-
-    return trip(reason, reduce_only, json_out, root)
-
-
-@kill_app.command("clear")
-def kill_clear(reason: Reason, json_out: Json = False, root: Root = HERE) -> int:
-    """Clear the kill switch file.
-
-    Example: njord kill clear --reason "the venue has recovered"
-    """
-    from njord.cli.kill import clear
-
-    return clear(reason, json_out, root)
-
-
-@kill_app.command("check")
-def kill_check(json_out: Json = False, root: Root = HERE) -> int:
-    """Show the kill switch; what can not be read counts as tripped.
-
-    Example: njord kill check
-
-    Exit codes: 0 clear, 1 tripped.
-    """
-    from njord.cli.kill import check
-
-    return check(json_out, root)

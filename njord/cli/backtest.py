@@ -2,46 +2,22 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 
 import structlog
 
-from njord.adapters.config_loader import LoadedConfig, load_config
 from njord.adapters.logging import register_secrets, setup_logging
 from njord.backtest.honesty import has_leaked, leak_line, with_honesty
 from njord.backtest.page import write_page
 from njord.backtest.result import BacktestResult
-from njord.backtest.session import (
-    BacktestRequest,
-    Finished,
-    Prepared,
-    encode_result,
-    prepare,
-    run_backtest,
-)
+from njord.backtest.session import Finished, encode_result, run_backtest
 from njord.cli import EXIT_LEAK, EXIT_OK, EXIT_STRATEGY
-from njord.cli.flags import FileFlags, known_instruments, parse_number, parse_time
 from njord.cli.progress import Progress
+from njord.cli.request import Flags, prepared_of
 from njord.cli.summary import make_console, print_summary
 from njord.core.errors import ConfigError
-from njord.core.units import EXACT, NS_PER_MS
 
 PAGE = "report.html"
-_LATENCY_MAX_MS = 60_000
-CUTS_MAX = 1_000
-
-
-class Flags(FileFlags, frozen=True, kw_only=True):
-    """The flags as they were typed."""
-
-    settings: Mapping[str, str | None] = {}
-    params: tuple[str, ...] = ()
-    start: str | None = None
-    end: str | None = None
-    qty: str | None = None
-    repair: bool = False
 
 
 def run(
@@ -97,86 +73,6 @@ def execute(
         error=finished.result.error,
     )
     return finished
-
-
-def prepared_of(
-    strategies: tuple[str, ...], data: tuple[Path, ...], flags: Flags, root: Path, synthetic: bool = False
-) -> tuple[LoadedConfig, Prepared]:
-    """Return the configuration and the checked run that flags ask for; the caller closes its market."""
-    settings = {key: value for key, value in flags.settings.items() if value is not None}
-    loaded = load_config(root, settings)
-    config = loaded.config
-    request = BacktestRequest(
-        strategy=strategies,
-        data=tuple(find_data(path, root / config.paths.data) for path in data),
-        params=flags.params,
-        bars=flags.options(repair=flags.repair),
-        start_ns=parse_time("--start", flags.start),
-        end_ns=parse_time("--end", flags.end),
-        qty=parse_number("--qty", flags.qty),
-        synthetic=synthetic,
-    )
-    return loaded, prepare(request, config, known_instruments(root, config.exchange.venue))
-
-
-def parse_settings(texts: tuple[str, ...]) -> dict[str, str]:
-    """Return the pairs of `--set KEY=VALUE`.
-
-    Raises:
-        ConfigError: One is no pair.
-    """
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise ConfigError(
-                f"--set takes KEY=VALUE, was {text!r}", "for example --set backtest.impact_bps=20"
-            )
-        pairs[key.strip()] = value
-    return pairs
-
-
-def parse_latency_ms(text: str | None) -> str | None:
-    """Return a flag's milliseconds as text of whole nanoseconds.
-
-    Raises:
-        ConfigError: It is no number, out of bounds, or a part of a nanosecond.
-    """
-    number = parse_number("--latency-ms", text)
-    if number is None:
-        return None
-    latency_ns = EXACT.multiply(number, Decimal(NS_PER_MS))
-    if not 0 <= number <= _LATENCY_MAX_MS or latency_ns != latency_ns.to_integral_value():
-        raise ConfigError(
-            f"--latency-ms must be 0 to {_LATENCY_MAX_MS} in whole nanoseconds, was {text:.40}",
-            "for example --latency-ms 10",
-        )
-    return str(int(latency_ns))
-
-
-def parse_poison(text: str | None) -> str | None:
-    """Return `--poison off|N` as the setting's text.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    if text is None:
-        return None
-    if text == "off":
-        return "0"
-    if not (text.isascii() and text.isdigit() and int(text) <= CUTS_MAX):
-        raise ConfigError(
-            f"--poison takes off or a number of cuts up to {CUTS_MAX}, was {text:.40}",
-            "for example --poison 3",
-        )
-    return text
-
-
-def find_data(data: Path, store: Path) -> Path:
-    """Return the path of what `--data` names: a file or folder, else a dataset of the store."""
-    if data.is_absolute() or data.exists() or not (store / data).is_dir():
-        return data
-    return store / data
 
 
 def exit_code(result: BacktestResult) -> int:

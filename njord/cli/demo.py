@@ -8,7 +8,8 @@ from rich.console import Console
 
 from njord.adapters.config_loader import load_config
 from njord.apps.synthetic import write_synthetic_csv
-from njord.cli.backtest import Flags, execute, exit_code
+from njord.cli.backtest import execute, exit_code
+from njord.cli.request import Flags
 from njord.cli.summary import make_console, print_summary
 
 DEMO_BARS = 43_200  # Thirty days of minutes.

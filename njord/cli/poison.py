@@ -12,8 +12,8 @@ from njord.backtest.session import Prepared, run_backtest
 from njord.backtest.utc import at
 from njord.backtest.warm_up_check import StrategyWarmUp, WarmUpVerdict, check_warm_up
 from njord.cli import EXIT_CHECK_FAILED, EXIT_LEAK, EXIT_OK, EXIT_STRATEGY
-from njord.cli.backtest import CUTS_MAX, Flags, prepared_of
 from njord.cli.progress import Progress
+from njord.cli.request import CUTS_MAX, Flags, prepared_of
 from njord.core.errors import ConfigError
 
 CUTS = 30

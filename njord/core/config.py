@@ -137,6 +137,7 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
 
 Number = Annotated[Decimal, BeforeValidator(check_number)]
 Bps = Annotated[Number, Field(ge=0, le=10_000)]
+Capital = Annotated[Number, Field(gt=0, le=Decimal(10) ** 15)]
 ParamValue = Annotated[str | int | Decimal | bool | list[str], PlainValidator(_param)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -198,7 +199,7 @@ class FeeTier(_Section):
 class BacktestConfig(_Section):
     """What a backtest assumes; `capital` is in the data's quote asset, `fee_bps` is what a taker pays."""
 
-    capital: Annotated[Number, Field(gt=0, le=Decimal(10) ** 15)] = Decimal(10_000)
+    capital: Capital = Decimal(10_000)
     fee_bps: Bps = Decimal(10)
     maker_fee_bps: Annotated[Number, Field(ge=-100, le=10_000)] = Decimal(10)  # Negative = a rebate.
     slippage_bps: Bps = Decimal(5)
@@ -232,6 +233,21 @@ class BacktestConfig(_Section):
     funding_bps: Annotated[Number, Field(ge=-1000, le=1000)] = Decimal(0)  # Per 8 hours, longs pay.
     # Honesty.
     poison_cuts: Annotated[StrictInt, Field(ge=0, le=1000)] = 3  # 0 = off, and the report says so.
+
+
+class PaperConfig(_Section):
+    """What paper trading sets otherwise than a backtest; all else it takes from `backtest`."""
+
+    capital: Capital = Decimal(200)  # A target of 100 % then fits into the profile's largest order.
+    risk_profile: Name = "paper"
+    stop_policy: Literal["cancel", "leave", "flatten"] = "cancel"  # What happens to orders on a stop.
+    flatten_within_s: Annotated[StrictInt, Field(ge=1, le=3600)] = 30  # Then nothing but cancels passes.
+
+
+class BusConfig(_Section):
+    """What is published, where `redis.url` is set."""
+
+    stream_max_len: Annotated[StrictInt, Field(ge=1_000, le=100_000_000)] = 100_000  # Entries kept a stream.
 
 
 class RiskProfile(_Section):
@@ -322,13 +338,34 @@ class Config(_Section):
     redis: RedisConfig = RedisConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     backtest: BacktestConfig = BacktestConfig()
+    paper: PaperConfig = PaperConfig()
+    bus: BusConfig = BusConfig()
     risk: RiskConfig = Field(default_factory=RiskConfig)
 
     @model_validator(mode="after")
-    def _profile_exists(self) -> Self:
-        if self.backtest.risk_profile not in self.risk.profiles:
-            raise ValueError(f"backtest.risk_profile must be one of {', '.join(self.risk.profiles)}")
+    def _profiles_exist(self) -> Self:
+        for key, name in (("backtest", self.backtest.risk_profile), ("paper", self.paper.risk_profile)):
+            if name not in self.risk.profiles:
+                raise ValueError(f"{key}.risk_profile must be one of {', '.join(self.risk.profiles)}")
         return self
+
+
+def paper_config(config: Config) -> Config:
+    """Return `config` as a paper session runs under it: capital and profile of `backtest` are paper's.
+
+    What decides stands in `backtest` then, whoever reads it. What does not decide (how a session stops, what is logged, how
+    much is kept on the bus) is put back to its default, so that a session may go on with another of them.
+    """
+    paper = config.paper
+    backtest = config.backtest.model_copy(
+        update={"capital": paper.capital, "risk_profile": paper.risk_profile}
+    )
+    neutral = {
+        "paper": PaperConfig(),
+        "bus": BusConfig(),
+        "logging": LoggingConfig(),
+    }
+    return config.model_copy(update={"backtest": backtest, **neutral})
 
 
 def _canonical(value: object) -> object:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from njord.cli.backtest import Flags
 from njord.cli.poison import run
+from njord.cli.request import Flags
 from njord.core.errors import ConfigError
 from tests.unit.backtest.poison_run import HEADER, ON_FEATURE, write_market
 

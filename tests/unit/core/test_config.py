@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from njord.core.config import ALIASES, SECRET_KEYS, Config, check_symbol, config_hash, is_secret_name
+from njord.core.config import (
+    ALIASES,
+    SECRET_KEYS,
+    Config,
+    check_symbol,
+    config_hash,
+    is_secret_name,
+    paper_config,
+)
 
 
 def _with(path: str, value: object) -> Config:
@@ -199,3 +207,30 @@ def test_unified_symbols_pass(symbol: str) -> None:
 def test_other_symbols_do_not(symbol: str) -> None:
     with pytest.raises(ValueError, match="must be a symbol"):
         check_symbol(symbol)
+
+
+def test_paper_trades_under_its_own_capital_and_profile_and_the_backtests_costs() -> None:
+    shaped = paper_config(_with("backtest.fee_bps", Decimal(7)))
+    assert (shaped.backtest.capital, shaped.backtest.risk_profile) == (Decimal(200), "paper")
+    assert shaped.backtest.fee_bps == 7
+    assert paper_config(_with("paper.capital", Decimal(90))).backtest.capital == 90
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("paper.stop_policy", "flatten", True),
+        ("paper.flatten_within_s", 5, True),
+        ("bus.stream_max_len", 5_000, True),
+        ("logging.level", "debug", True),
+        ("backtest.capital", Decimal(77), True),
+        ("paper.capital", Decimal(77), False),
+        ("paper.risk_profile", "research", False),
+        ("backtest.slippage_bps", Decimal(1), False),
+    ],
+)
+def test_a_paper_session_is_another_run_only_where_something_decides_otherwise(
+    key: str, value: object, same: bool
+) -> None:
+    before = config_hash(paper_config(Config()))
+    assert (config_hash(paper_config(_with(key, value))) == before) is same
