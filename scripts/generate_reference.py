@@ -116,8 +116,8 @@ def messages() -> str:
         rows.append([link, direction, code(TOPICS.get(kind, "")), summary_of(kind)])
     parts.append(table(["message", "comes", "topic", "meaning"], rows))
     parts.append(
-        "A topic is the name under which a message is to be published on a bus; no bus exists yet, and "
-        "configuration cannot rename them.\n"
+        "A topic is the name under which a message is published on the bus; configuration cannot rename them. "
+        "How each is delivered: [delivery guarantees](../delivery-guarantees.md).\n"
     )
     common = frozenset(contracts.Message.__struct_fields__)
     for kind in kinds:

@@ -186,7 +186,7 @@ def drill_kill_switch(folder: Path, max_age_ms: int, data: Path | None = None) -
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drill-", dir=folder.resolve())))
         path = root / "var/state/kill_switch"
         url, switches = "", Switches(path, None, None)
-        binary = shutil.which("redis-server")
+        binary = shutil.which("redis-server") or shutil.which("redis-server", path=Path(sys.executable).parent)
         if binary is not None:
             server, url = stack.enter_context(_redis_server(binary))
             redis = RedisSwitch(url, _KEY, _REDIS_TIMEOUT_S)
@@ -205,7 +205,7 @@ def drill_kill_switch(folder: Path, max_age_ms: int, data: Path | None = None) -
         rounds=rounds,
         n_orders=journaled.n_orders,
         orders_per_s=journaled.n_orders / took_s,
-        left_out="" if binary else "redis: there is no redis-server on PATH to drill with",
+        left_out="" if binary else "redis: there is no redis-server on PATH, or beside python, to drill with",
     )
 
 

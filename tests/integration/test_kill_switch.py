@@ -299,8 +299,17 @@ def test_a_drill_without_a_redis_server_says_what_it_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(_lonely_python(tmp_path)))
     monkeypatch.chdir(tmp_path)
     assert drill.run(False, Path()) == 0
     out = capsys.readouterr().out
     assert "not drilled: redis: there is no redis-server on PATH" in out
     assert "redis lost" not in out
+
+
+# The same interpreter, in a folder where no server lies beside it.
+def _lonely_python(folder: Path) -> Path:
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return python
