@@ -1,4 +1,9 @@
-"""Message type <-> topic name, declared once; configuration cannot rename them."""
+"""Which topic does a message go to, and how? Declared once; configuration cannot rename them.
+
+Topics of streams must not lose anything; all others are published at most once, market data above all.
+"""
+
+from collections.abc import Sequence
 
 from njord.core.contracts import (
     Alert,
@@ -19,6 +24,8 @@ from njord.core.contracts import (
     TickerEvent,
     TradeEvent,
 )
+from njord.core.instrument import Instrument
+from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
 
 # `{symbol}` is the CCXT unified symbol, `{timeframe}` such as 1m.
 TOPICS: dict[type[Message], str] = {
@@ -40,6 +47,12 @@ TOPICS: dict[type[Message], str] = {
     Alert: "telemetry.alerts",
 }
 
+# What must not be lost: everything about orders, money and the switch.
+STREAMS: dict[type[Message], str] = {
+    kind: topic for kind, topic in TOPICS.items() if not topic.startswith("md.")
+}
+_UNITS = (("d", NS_PER_DAY), ("h", 60 * NS_PER_MINUTE), ("m", NS_PER_MINUTE), ("s", NS_PER_S))
+
 
 def topic_of(kind: type[Message], symbol: str = "", timeframe: str = "") -> str:
     """Return the topic of messages of `kind`.
@@ -48,3 +61,28 @@ def topic_of(kind: type[Message], symbol: str = "", timeframe: str = "") -> str:
         KeyError: Messages of this kind are not published.
     """
     return TOPICS[kind].format(symbol=symbol, timeframe=timeframe)
+
+
+def topic_of_message(message: Message, instruments: Sequence[Instrument]) -> str | None:
+    """Return the topic that `message` goes to; None if messages of its kind stay at home.
+
+    Args:
+        message: What is to be published.
+        instruments: All instruments of its run, in order.
+    """
+    topic = TOPICS.get(type(message))
+    if topic is None or "{" not in topic:
+        return topic
+    symbol = instruments[getattr(message, "instrument", 0)].symbol
+    return topic.format(symbol=symbol, timeframe=_timeframe(message))
+
+
+# A bar says how long it is: 1m, 4h, 1d.
+def _timeframe(message: Message) -> str:
+    if not isinstance(message, Bar):
+        return ""
+    length_ns = message.ts_ns - message.ts_open_ns
+    for unit, unit_ns in _UNITS:
+        if length_ns >= unit_ns and length_ns % unit_ns == 0:
+            return f"{length_ns // unit_ns}{unit}"
+    return f"{length_ns}ns"

@@ -82,7 +82,20 @@ class JournalFollower:
                 f"the journal in {self._directory} can not be read: {error.strerror or error}"
             ) from None
 
-    # A writer finishes a segment before it begins the next.
+    def sync(self) -> None:
+        """Return once everything that was yielded survives a power cut.
+
+        Raises:
+            JournalError: The disk refused.
+        """
+        path = self._directory / segment_name(self._segment)
+        try:
+            with path.open("rb", buffering=0) as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalError(f"{path} can not be synced: {error.strerror or error}") from None
+
+    # A writer finishes a segment, and syncs it, before it begins the next.
     def _next_segment(self) -> None:
         path = self._directory / segment_name(self._segment)
         if not path.exists() or path.stat().st_size != self._offset:
