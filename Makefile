@@ -75,7 +75,7 @@ campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 100 kill
 
 # --- the product ------------------------------------------------------------------
 
-.PHONY: demo docs bench bench-data bench-ticks doctor
+.PHONY: demo docs bench bench-data bench-ticks bench-paper doctor
 demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
 	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
 
@@ -96,12 +96,33 @@ bench-data: $(KERNELS) ## Measure: captures parsed, stored trades to bars agains
 bench-ticks: $(KERNELS) ## Measure: the recorded capture through the compiled exchange; PEER=python of hftbacktest beside
 	@$(BIN)/python -m benchmarks.ticks $(if $(PEER),--python '$(PEER)')
 
+bench-paper: $(KERNELS) ## Measure: event in to order out in the node and over Redis, and what the tap publishes beside it
+	@$(BIN)/python -m benchmarks.node_latency
+	@$(BIN)/python -m benchmarks.redis_tap
+
 # --- the seed's words --------------------------------------------------------------
 
-NOT_YET = run-md run-strat run-broker run-risk run-paper
-.PHONY: $(NOT_YET) run-kill-trip run-kill-clear check-kill
+# Four services make one paper session over Redis: export NJORD_REDIS__URL=redis://127.0.0.1:6379/0, and say the same
+# words of all four, each in a terminal of its own. Without Redis: njord paper.
+NOT_YET = run-broker
+SERVICES := run-md run-strat run-risk run-paper
+STRATEGY ?= sma_cross
+SYNTHETIC := var/demo/SYNTH_USDT-1m-seed42.csv
+SAID = $(STRATEGY) --data '$(or $(DATA),$(SYNTHETIC))' $(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(VENUE),--set exchange.venue='$(VENUE)') $(FLAGS)
+.PHONY: $(SERVICES) $(NOT_YET) run-kill-trip run-kill-clear check-kill
+
+$(SYNTHETIC): | $(READY)
+	@$(BIN)/python -c 'from pathlib import Path; from njord.apps.synthetic import write_synthetic_csv; write_synthetic_csv(Path("$@"), 43_200, 42)'
+
+run-md: ## The market data service; REPLAY=60x is the pace, DATA= STRATEGY= SYMBOL= VENUE= FLAGS= as for the others
+run-strat: ## The strategy service
+run-risk: ## The risk service: its gate seals what it approves
+run-paper: ## The paper service: venue, timers, journal
+$(SERVICES): $(READY) $(if $(DATA),,$(SYNTHETIC))
+	@$(BIN)/njord run $(@:run-%=%) $(SAID) $(if $(REPLAY),--replay $(REPLAY))
+
 $(NOT_YET):
-	@echo "$@ is not built yet: this version backtests only; next: make demo"; exit 2
+	@echo "$@ is not built yet: live trading comes later, from the node; next: make run-paper"; exit 2
 
 run-kill-trip: $(READY) ## Trip the kill switch (file); REASON="why" is required
 	@$(BIN)/njord kill trip --reason '$(REASON)'
