@@ -88,15 +88,19 @@ def _from_file(path: Path) -> LoadedStrategy:
         raise StrategyError(f"{path} is not a Python file", "a strategy is one .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    source = path.read_bytes()
+    # Compiled here and now: Python's cache of bytecode knows a file by its size and the second of its last change, and
+    # would run the file as it was before a quick edit.
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
         raise StrategyError(f"{path} does not import: {_where(error)}", "correct the file") from None
-    return _inspect(name, module)
+    return _inspect(name, module, source)
 
 
-def _inspect(name: str, module: ModuleType) -> LoadedStrategy:
+def _inspect(name: str, module: ModuleType, source: bytes | None = None) -> LoadedStrategy:
     path = Path(module.__file__ or "")
+    source = path.read_bytes() if source is None else source
     own = [
         value
         for value in vars(module).values()
@@ -105,7 +109,6 @@ def _inspect(name: str, module: ModuleType) -> LoadedStrategy:
     if len(own) != 1:
         found = ", ".join(cls.__name__ for cls in own) or "none"
         raise StrategyError(f"{path} must define exactly one Strategy subclass, it defines {found}")
-    source = path.read_bytes()
     return LoadedStrategy(
         name=name,
         cls=own[0],

@@ -1,5 +1,6 @@
 """Strategies are found by name, by file and by entry point; a broken one is an error that names its place."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -72,3 +73,19 @@ def test_the_source_hash_follows_the_file(tmp_path: Path) -> None:
     first = load_strategy(str(path)).source_hash
     path.write_text(SOURCE + "\n# changed\n")
     assert load_strategy(str(path)).source_hash != first
+
+
+def test_a_file_edited_within_the_same_second_runs_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "quick.py"
+    path.write_text(SOURCE.replace("pass", "qty = 2"))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    first = load_strategy(str(path))
+    path.write_text(SOURCE.replace("pass", "qty = 3"))
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    second = load_strategy(str(path))
+    assert (vars(first.cls)["qty"], vars(second.cls)["qty"]) == (2, 3)
+    assert first.source_hash != second.source_hash
+    assert not (tmp_path / "__pycache__").exists()
