@@ -48,6 +48,7 @@ KNOWN_VARIABLES: Mapping[str, str] = MappingProxyType(
         "NJORD_SMTP_PASS": "its password",
         "NJORD_SLACK_WEBHOOK_URL": "Slack address for alerts",
         "NJORD_RECONCILE_INTERVAL_SEC": "seconds between two reconciliations with the broker",
+        "NJORD_SEAL_KEY": "key of the seal on orders between services, in hexadecimal",
         "NJORD_ENV": "stage, for the deployment scripts",
         "NJORD_USER": "service user, for the deployment scripts",
     }

@@ -1,12 +1,13 @@
 """The kill switch as a file: the source that is always there. Whatever can not be read counts as tripped.
 
 No file in a readable folder is ACTIVE. A file that holds one of our records has that record's state; anything else
-in its place (an empty file from `touch`, a folder, foreign text, a file that may not be read) is HALTED. Every trip
-and clear is appended, with who, when and why, to a log beside it. Redis keeps the same record under a key:
+in its place (an empty file from `touch`, a folder, a pipe, foreign text, a file that may not be read) is HALTED. Every
+trip and clear is appended, with who, when and why, to a log beside it. Redis keeps the same record under a key:
 `kill_switch_redis.py`.
 """
 
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -68,8 +69,7 @@ def decode_record(content: bytes) -> KillRecord | None:
 def read_kill_file(path: Path) -> KillReading:
     """Return the state that `path` stands for; never raises, since doubt is an answer: HALTED."""
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_MAX + 1)
+        content = _content(path)
     except FileNotFoundError:
         return _absent(path)
     except OSError as error:
@@ -79,6 +79,16 @@ def read_kill_file(path: Path) -> KillReading:
     if record is None:
         return doubtful("the file holds no record of ours", f"{path} holds no record of ours")
     return KillReading(state=record.state, detail=f"{path} says so", record=record)
+
+
+# Of a pipe or a device nothing is read: it would let its reader wait. A folder says itself that it is one.
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        return os.read(descriptor, SIZE_MAX + 1) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else b""
+    finally:
+        os.close(descriptor)
 
 
 # Absent is only believed of a folder that can be listed: else the file might be there and out of sight.

@@ -52,16 +52,16 @@ class StateLock:
             state.mkdir(parents=True, exist_ok=True)
             descriptor = _locked(state)
         except OSError as error:
-            raise ConfigError(
-                f"{state / LOCK_NAME} can not be locked: {error.strerror or error}",
-                "check who may write there, or set paths.state",
-            ) from None
+            raise _refused(state, error) from None
         try:
             holder = Holder(token=_token(state / FENCE_NAME) + 1, pid=os.getpid())
             record = msgspec.json.encode(holder)
             write_durably(state / FENCE_NAME, record)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, record, 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise _refused(state, error) from None
         except BaseException:
             os.close(descriptor)
             raise
@@ -98,9 +98,12 @@ def write_durably(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # A full disk needs its room.
+        raise
     finally:
         os.close(descriptor)
-    os.replace(partial, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
@@ -140,9 +143,16 @@ def _holder(path: Path) -> Holder | None:
 def _token(fence: Path) -> int:
     if not fence.exists():
         return 0
-    holder = _holder(fence)
+    holder = _holder(fence) if fence.is_file() else None  # Reading a pipe would wait.
     if holder is None:
         raise ConfigError(
-            f"{fence} holds no number of starts", f"make sure that no njord runs there, then: rm {fence}"
+            f"{fence} holds no number of starts", f"make sure that no njord runs there, then: rm -r {fence}"
         )
     return holder.token
+
+
+def _refused(state: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{state / LOCK_NAME} can not be locked: {error.strerror or error}",
+        "check who may write there, or set paths.state",
+    )

@@ -34,9 +34,13 @@ SEED = 42
 LEVELS = 20  # Of the grid: about so many orders work.
 _N_LOAD_ORDERS = 200  # Approved since the last trip, before the next.
 _LOAD_WITHIN_S = 30.0
+_N_AT_WORK = 10  # What there is to be canceled; a grid that moves has fewer for a moment.
+_LOST = "redis lost"
+_TRIES_MAX = 5
 _SETTLES_S = 0.3  # An order that comes late has time to show itself.
 _POLL_S = 0.001
 _STOPS_WITHIN_S = 8.0
+_EXIT_USER = 2  # What the node says of wrong input.
 _KEY = "njord:kill_switch"
 _TERMINAL = frozenset({"filled", "canceled", "rejected", "expired"})
 _REDIS_TIMEOUT_S = 1.0
@@ -95,6 +99,7 @@ class Journaled:
         self.working: dict[str, None] = {}
         self.n_orders = 0
         self.last_order_s = 0.0  # When the last approval was seen.
+        self.at_trip = (0, 0)  # Orders in all, and orders at work, when the engine last learned of a trip.
 
     def look(self) -> None:
         """Read what has come since the last look.
@@ -116,7 +121,11 @@ class Journaled:
             if message.status in _TERMINAL:
                 self.working.pop(message.client_order_id, None)
         elif message.kind == "KillSwitchState" and message.source == "kill_switch":
-            self.state = TradingState(message.state)
+            was, self.state = self.state, TradingState(message.state)
+            if (
+                was is ACTIVE and self.state is not ACTIVE
+            ):  # The same trip may be told again, for another reason.
+                self.at_trip = (self.n_orders, len(self.working))
 
 
 class _Message(msgspec.Struct):
@@ -155,7 +164,7 @@ class Switches:
         yield "file", lambda: trip_kill_file(self._path, _record(TradingState.HALTED))
         if self._redis is not None and self._server is not None:
             yield "redis", lambda: self._write(TradingState.HALTED)
-            yield "redis lost", self._server.kill
+            yield _LOST, self._server.kill
 
     def clear(self) -> None:
         """Clear every source."""
@@ -177,16 +186,20 @@ def drill_kill_switch(folder: Path, max_age_ms: int, data: Path | None = None) -
         data: Bars to trade on; None = a synthetic market.
 
     Raises:
-        ConfigError: There are too few data.
+        ConfigError: There are too few data, or none that can be used.
         NjordError: The node does not start or does not trade.
         JournalCorrupt: Its journal is damaged.
     """
+    if data is not None and not data.is_file():
+        raise ConfigError(f"there is no file {data}", "give --data a file of bars, or leave it out")
     with ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drill-", dir=folder.resolve())))
         path = root / "var/state/kill_switch"
         url, switches = "", Switches(path, None, None)
-        binary = shutil.which("redis-server") or shutil.which("redis-server", path=Path(sys.executable).parent)
+        binary = shutil.which("redis-server") or shutil.which(
+            "redis-server", path=Path(sys.executable).parent
+        )
         if binary is not None:
             server, url = stack.enter_context(_redis_server(binary))
             redis = RedisSwitch(url, _KEY, _REDIS_TIMEOUT_S)
@@ -209,19 +222,31 @@ def drill_kill_switch(folder: Path, max_age_ms: int, data: Path | None = None) -
     )
 
 
+# A trip that happens to meet no order at work says nothing about cancels: it is tried again. A lost server can not be.
 def _rounds(switches: Switches, journaled: Journaled, node: "_Node") -> Iterator[Round]:
     for source, trip in switches.trips():
-        before = journaled.n_orders
+        for again in reversed(range(_TRIES_MAX)):
+            round_ = _round_under_load(source, trip, switches, journaled, node)
+            if round_.n_working or not again or source == _LOST:
+                yield round_
+                break
 
-        def trades(before: int = before) -> bool:
-            journaled.look()
-            node.check()
-            return journaled.state is ACTIVE and journaled.n_orders - before >= _N_LOAD_ORDERS
 
-        if journaled.state is not ACTIVE:
-            switches.clear()
-        _wait(trades, "the drill's node does not trade")
-        yield _round(source, trip, journaled)
+def _round_under_load(
+    source: str, trip: Callable[[], None], switches: Switches, journaled: Journaled, node: "_Node"
+) -> Round:
+    before = journaled.n_orders
+
+    def trades() -> bool:
+        journaled.look()
+        node.check()
+        is_busy = journaled.n_orders - before >= _N_LOAD_ORDERS and len(journaled.working) >= _N_AT_WORK
+        return journaled.state is ACTIVE and is_busy
+
+    if journaled.state is not ACTIVE:
+        switches.clear()
+    _wait(trades, "the drill's node does not trade")
+    return _round(source, trip, journaled)
 
 
 def _round(source: str, trip: Callable[[], None], journaled: Journaled) -> Round:
@@ -229,23 +254,22 @@ def _round(source: str, trip: Callable[[], None], journaled: Journaled) -> Round
     trip()
     until_s = tripped_s + ALL_CANCELED_WITHIN_S
     known_s = canceled_s = None
-    n_working = n_known = 0
     while now_s() < until_s:
         journaled.look()
         if known_s is None and journaled.state is not ACTIVE:
-            known_s, n_known, n_working = now_s(), journaled.n_orders, len(journaled.working)
+            known_s = now_s()
         if known_s is not None and canceled_s is None and not journaled.working:
             canceled_s = now_s()
             until_s = min(until_s, canceled_s + _SETTLES_S)
         time.sleep(_POLL_S)
-    n_late = journaled.n_orders - n_known if known_s is not None else 0
+    n_known, n_working = journaled.at_trip if known_s is not None else (journaled.n_orders, 0)
     last_s = max(known_s, journaled.last_order_s) if known_s is not None else None
     return Round(
         source=source,
         n_working=n_working,
         no_new_orders_s=None if last_s is None else last_s - tripped_s,
         all_canceled_s=None if canceled_s is None or journaled.working else canceled_s - tripped_s,
-        n_late=n_late,
+        n_late=journaled.n_orders - n_known,
     )
 
 
@@ -268,7 +292,7 @@ class _Node:
         """Make sure that it runs.
 
         Raises:
-            ConfigError: It has come to the end of its data.
+            ConfigError: It has come to the end of its data, or can not use them.
             NjordError: It ended otherwise.
         """
         code = self._process.poll()
@@ -276,6 +300,10 @@ class _Node:
             raise ConfigError("the data ended before the drill did", "give more of them, or none")
         if code is not None:
             said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing"]
+            if code == _EXIT_USER:
+                raise ConfigError(
+                    f"the drill can not trade: {said[-1].removeprefix('njord: ')}", "or leave --data out"
+                )
             raise NjordError(f"the drill's node ended with {code}: {said[-1]}")
 
 

@@ -1,5 +1,9 @@
-"""The disk of a session: nothing reaches a file any more once another instance has taken over, and no file stays open."""
+"""The disk of a session: nothing reaches a file any more once another instance has taken over, and no file stays open.
 
+What was removed under a running session is gone, though it can still be written: that is said at the next sync.
+"""
+
+import errno
 from pathlib import Path
 
 from njord.adapters.state_lock import StateLock
@@ -22,7 +26,7 @@ class FencedDisk:
     def open_append(self, path: Path) -> DiskFile:
         """Open `path` for appending, creating it."""
         self.lock.check()
-        file = _FencedFile(self._disk.open_append(path), self)
+        file = _FencedFile(self._disk.open_append(path), self, path)
         self.open_files.append(file)
         return file
 
@@ -38,9 +42,10 @@ class FencedDisk:
 
 
 class _FencedFile:
-    def __init__(self, file: DiskFile, disk: FencedDisk) -> None:
+    def __init__(self, file: DiskFile, disk: FencedDisk, path: Path) -> None:
         self._file = file
         self._disk = disk
+        self._path = path
 
     def write(self, data: bytes) -> None:
         self._disk.lock.check()
@@ -49,6 +54,8 @@ class _FencedFile:
     def sync(self) -> None:
         self._disk.lock.check()
         self._file.sync()
+        if not self._path.exists():
+            raise OSError(errno.ENOENT, f"{self._path} was removed")
 
     def truncate(self, size: int) -> None:
         self._disk.lock.check()

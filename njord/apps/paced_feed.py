@@ -19,7 +19,7 @@ from njord.core.units import NS_PER_S
 
 PIECE_ROWS = 256
 SPEED_MAX = 1_000_000.0
-_SPEED = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)x")
+_SPEED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,6})?)x")
 
 
 class BlockFeed(Protocol):

@@ -16,7 +16,7 @@ from njord.adapters.state_lock import StateLock
 from njord.apps.feed_file import FeedFile
 from njord.apps.fenced_disk import FencedDisk
 from njord.apps.recovery import HOST, Recovered, SessionJournal, recover
-from njord.apps.session_files import SessionFiles, session_folder
+from njord.apps.session_files import SessionFiles, check_name, session_folder
 from njord.backtest.feed_blocks import FEED_NAME
 from njord.backtest.host import SimulatedHost
 from njord.backtest.market import Market
@@ -111,10 +111,12 @@ class Session:
             is_live: The market is a feed that only the session records, in a file of its own.
 
         Raises:
-            ConfigError: Another process has the state folder, or the session is of another run.
+            ConfigError: The name is none, another process has the state folder, or the session is another run's.
             JournalError: The session can not go on: the code decides otherwise than its journal says.
             JournalHalted: The disk refused.
         """
+        if name is not None:
+            check_name(name)
         lock = StateLock.acquire(state)
         fenced = FencedDisk(disk or OsDisk(), lock)
         session = cls.__new__(cls)
@@ -186,11 +188,18 @@ class Session:
         try:
             if finished:
                 self.journal.close()
-                self._files.seal(self.journal.head, self.journal.n_messages)
+                self._seal()
             else:
                 self.journal.sync()
         finally:
             self._let_go()
+
+    # The journal has its end: the next start finds it there, and says it in the file then.
+    def _seal(self) -> None:
+        try:
+            self._files.seal(self.journal.head, self.journal.n_messages)
+        except OSError as error:
+            raise JournalHalted(f"{self._files.path} can not be written: {error.strerror or error}") from None
 
     def abandon(self) -> None:
         """Let go of it as it lies on disk: the journal has halted, or a promise is broken."""

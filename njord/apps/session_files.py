@@ -25,6 +25,9 @@ from njord.storage.journal_reader import list_segments, scan
 SESSIONS = "sessions"
 _TAIL_BYTES = 1024  # More than an end mark and the line that closes its block.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LAST = "last"  # Means the youngest, wherever a session is asked for.
+_SHOWN = 40
+_PATH_SHOWN = 200
 
 
 class _Strategy(msgspec.Struct):
@@ -61,18 +64,16 @@ class SessionFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._path = folder / SESSION_FILE
+        self.path = folder / SESSION_FILE
 
     @classmethod
     def find(cls, state: Path, prepared: Prepared, name: str | None, fresh: bool) -> Self:
         """Return the session to go on with, or a new one.
 
         Raises:
-            ConfigError: It has ended, is of another run, or its name is none.
+            ConfigError: It has ended, or is of another run.
         """
         root = state / SESSIONS
-        if name is not None and not _NAME.fullmatch(name):
-            raise ConfigError(f"{name[:40]!r} is no name of a session", "use letters, digits, . _ and -")
         folder = _last_of(root, prepared) if name is None else root / name
         found = None if folder is None else _known(folder)
         if folder is None or found is None or (fresh and name is None):
@@ -92,7 +93,7 @@ class SessionFiles:
         folder = root / (name or _new_name(root, prepared))
         folder.mkdir(parents=True, exist_ok=True)
         files = cls(folder)
-        write_durably(files._path, _encoded(_facts(prepared)))
+        write_durably(files.path, _encoded(_facts(prepared)))
         for path in (root, root.parent):
             OsDisk().sync_folder(path)
         return files
@@ -111,10 +112,22 @@ class SessionFiles:
 
     def seal(self, journal_head: str, n_messages: int) -> None:
         """Note that the session has ended, and how its journal must be found."""
-        facts = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Any])
+        facts = msgspec.json.decode(self.path.read_bytes(), type=dict[str, Any])
         ended_ns = WallClock().now_ns()
         sealed = {**facts, "journal_head": journal_head, "n_messages": n_messages, "ended_ns": ended_ns}
-        write_durably(self._path, _encoded(sealed))
+        write_durably(self.path, _encoded(sealed))
+
+
+def check_name(name: str) -> None:
+    """Refuse what can be no session's name.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if name == _LAST:
+        raise ConfigError("a session can not be called last: that means the youngest", "give another name")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name[:_SHOWN]!r} is no name of a session", "use letters, digits, . _ and -")
 
 
 def session_folder(root: Path, name: str) -> Path:
@@ -129,7 +142,7 @@ def session_folder(root: Path, name: str) -> Path:
     """
     paths = load_config(root).config.paths
     homes = ((root / paths.state / SESSIONS, SESSION_FILE), (root / paths.reports, RUN_FILE))
-    if name == "last":
+    if name == _LAST:
         found = [file for home, facts in homes for file in home.glob(f"*/{facts}")]
         if not found:
             raise ConfigError(
@@ -139,12 +152,20 @@ def session_folder(root: Path, name: str) -> Path:
         return max(found, key=lambda file: (file.stat().st_mtime_ns, file.parent.name)).parent
     for home, facts in homes:
         for folder in (Path(name), home / name):
-            if (folder / facts).is_file():
+            if _is_file(folder / facts):
                 return folder
     raise ConfigError(
-        f"{name} is neither a session nor a run: it has no {SESSION_FILE} and no {RUN_FILE}",
+        f"{name[:_PATH_SHOWN]!r} is neither a session nor a run: it has no {SESSION_FILE} and no {RUN_FILE}",
         f"look under {homes[0][0]} and {homes[1][0]}, or say last",
     )
+
+
+# A path that is too long to be one is no file either.
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 # Reading a whole journal takes its time, and most sessions that are asked about have not ended.

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from njord.adapters.config_loader import load_config
+from njord.adapters.config_errors import MASK
+from njord.adapters.config_loader import explain, load_config
 from njord.audit.parity_gap import Parts, Share, Sides, gap, shares
 from njord.audit.parity_match import Pair, pair_up
 from njord.audit.parity_runs import Script, read_session, run_again
@@ -191,6 +192,15 @@ def _check_instruments(others: Sequence[Instrument], instruments: Sequence[Instr
             )
 
 
+# A secret has no part in a backtest, and is not repeated.
+def _shown(run: RecordedRun, settings: Mapping[str, str]) -> dict[str, str]:
+    if not settings:
+        return {}
+    known = explain(load_config(run.folder, settings, {}))
+    hidden = {key for key, text, _ in known if text == MASK}
+    return {key: MASK if key in hidden else text for key, text in settings.items()}
+
+
 def _compared(
     run: RecordedRun,
     settings: Mapping[str, str],
@@ -214,7 +224,7 @@ def _compared(
         complete=script.is_complete,
         n_messages=script.n_messages,
         n_rows=script.n_rows,
-        changed=dict(settings),
+        changed=_shown(run, settings),
         data=data,
         n_session_decisions=ours,
         n_backtest_decisions=theirs,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from njord.adapters.plugins import LoadedStrategy, load_strategy
 from njord.adapters.source_hash import package_hash
@@ -97,17 +98,31 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             JournalCorrupt: A closed block does not match its hash.
-            JournalError: A backtest's journal was cut off.
+            JournalError: The journal of a backtest, or of a session that has ended, was cut off.
         """
-        return read_blocks(self.journal, must_be_complete=not self.is_session)
+        has_ended = not self.is_session or bool(self.facts.journal_head)
+        return read_blocks(self.journal, must_be_complete=has_ended)
 
     def tape(self) -> Tape:
         """Return its messages from the start, to be compared with what an engine says."""
         return Tape(self.blocks())
 
     def config(self) -> Config:
-        """Return the settings that it ran with."""
-        return Config.model_validate(self.facts.config)
+        """Return the settings that it ran with.
+
+        Raises:
+            ConfigError: The run's file holds none, or not all that it needs.
+        """
+        try:
+            config = Config.model_validate(self.facts.config)
+        except ValidationError:
+            raise self._damaged("its settings are none") from None
+        if self.started.risk_profile not in config.risk.profiles:
+            raise self._damaged(f"it has no risk profile {self.started.risk_profile}")
+        return config
+
+    def _damaged(self, what: str) -> ConfigError:
+        return ConfigError(f"{self.folder / self.file} is damaged: {what}", "put the original back")
 
     def open_market(self, data: tuple[Path, ...] = ()) -> RecordedMarket:
         """Open what it ran on; the caller closes it. A live session ran on what its feed file holds.
@@ -123,6 +138,8 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
         if feed.is_file() and not data:
             return _followed(feed, self.started, facts.bar_options)
         paths = [Path(path) for path in facts.data]
+        if not data and not paths:
+            raise DataError(f"the session's feed {feed} is gone", "put it back where it was")
         for path in () if data else paths:
             if not path.exists():
                 raise DataError(f"the run's dataset {path} is gone", "put it back where it was")

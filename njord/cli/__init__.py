@@ -26,7 +26,22 @@ _INTERRUPTED = "interrupted; nothing half-done was kept"
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        _fill_closed_streams()
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # Before there was anything to interrupt, or after.
+        sys.exit(_complain(_INTERRUPTED, EXIT_INTERRUPTED))
+
+
+# Who is started without one of the three (`>&-`, some supervisors) would otherwise give its number to a journal.
+def _fill_closed_streams() -> None:
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def run(arguments: list[str]) -> int:
@@ -55,15 +70,23 @@ def run(arguments: list[str]) -> int:
     except NjordError as error:
         return _complain(f"{type(error).__name__}: {error}", EXIT_BROKEN)
     except BrokenPipeError:
-        # The reader has gone (`| head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return _unheard()
+    except SystemExit as error:  # Typer's own word for the same.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _unheard()
+        raise
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         return _complain(f"the system refused{where}: {error.strerror or error}", EXIT_USER)
     if code == EXIT_INTERRUPTED:  # Typer has caught the interrupt and kept its word to itself.
         return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
     return code if isinstance(code, int) else EXIT_OK
+
+
+# The reader has gone (`| head`): nobody is left to tell.
+def _unheard() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
 
 
 def _complain(message: str, code: int) -> int:

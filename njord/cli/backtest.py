@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import structlog
@@ -32,7 +33,8 @@ def run(
     to_stdout = json_file is not None and str(json_file) == "-"
     _check_writable(None if to_stdout else json_file)
     _check_writable(report)
-    finished = execute(strategies, data, flags, root)
+    with redirect_stdout(sys.stderr):  # What strategies print is no output of ours.
+        finished = execute(strategies, data, flags, root)
     if json_file is not None and not to_stdout:
         json_file.write_bytes(encode_result(finished.result))
     if report is not None:

@@ -97,9 +97,11 @@ def _trouble(write: Callable[[], None]) -> str:
     return ""
 
 
+# What can not be printed can not stand in a record either, and keeps nobody from tripping.
 def _record(state: TradingState, reason: str, flatten: bool = False) -> KillRecord:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in reason)
     return KillRecord(
-        state=state, reason=reason, operator=getpass.getuser(), ts_ns=WallClock().now_ns(), flatten=flatten
+        state=state, reason=shown, operator=getpass.getuser(), ts_ns=WallClock().now_ns(), flatten=flatten
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from njord.adapters.kill_switch_watch import KillSwitchWatch
 from njord.adapters.logging import register_secrets, setup_logging
 from njord.apps.node import NodeOptions, PaperNode
 from njord.apps.session import Session
+from njord.apps.session_files import check_name
 from njord.apps.status import NodeStatus
 from njord.apps.stop import Ended, StopPolicy
 from njord.apps.tap_process import TapProcess
@@ -148,25 +149,34 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(strategies: tuple[str, ...], data: tuple[Path, ...], flags: Flags, wanted: Wanted, root: Path) -> int:
     """Run the verb and return its exit code."""
+    if wanted.session is not None:
+        check_name(wanted.session)
     loaded = load_config(root, flags.settings)
     config, stopper = loaded.config, Stopper()
-    setup_logging(root / config.logging.dir, config.logging.level)
+    setup_logging(
+        None, config.logging.level
+    )  # Nothing is written before all that was typed is known to be right.
     register_secrets(loaded.secrets)
     dropped = _dropped_json if wanted.json_out else _dropped_line
     outlet = Outlet(sys.stdout, dropped, lambda: stopper.stop("the reader of the output has gone"))
     stage = Stage(config=config, root=root, wanted=wanted, outlet=outlet, stopper=stopper)
     try:
-        with opened(strategies, data, flags, wanted, loaded, root, stage.notice) as source:
+        with (
+            redirect_stdout(sys.stderr),  # What strategies print is no output of ours.
+            opened(strategies, data, flags, wanted, loaded, root, stage.notice) as source,
+        ):
+            watch = _watch(stage)
+            setup_logging(root / config.logging.dir, config.logging.level)
             session = _opened(source, root / config.paths.state, wanted)
             with stopper.on_signals():
-                code = _run(session, source, stage)
+                code = _run(session, source, stage, watch)
                 outlet.end(_WRITTEN_WITHIN_S)
                 return code
     finally:
         outlet.end(_WRITTEN_WITHIN_S)
 
 
-def _run(session: Session, source: Source, stage: Stage) -> int:
+def _run(session: Session, source: Source, stage: Stage, watch: KillSwitchWatch) -> int:
     prepared = session.prepared
     log = structlog.get_logger("paper").bind(session=session.name, run_id=prepared.spec.run_id)
     start = Start(
@@ -179,7 +189,7 @@ def _run(session: Session, source: Source, stage: Stage) -> int:
     stage.put(start_event(start), start_lines(start))
     log.info("session started", resumed=session.resumed, pace=source.pace, stop_policy=stage.policy)
     try:
-        ended, status = _traded(session, source, stage)
+        ended, status = _traded(session, source, stage, watch)
     except NjordError as error:
         log.error("session broke", error=f"{type(error).__name__}: {error}")
         stage.put(broken_event(session.name, error), [])
@@ -191,17 +201,13 @@ def _run(session: Session, source: Source, stage: Stage) -> int:
     return _exit_code(ended, session)
 
 
-def _traded(session: Session, source: Source, stage: Stage) -> tuple[Ended, NodeStatus]:
+def _traded(
+    session: Session, source: Source, stage: Stage, watch: KillSwitchWatch
+) -> tuple[Ended, NodeStatus]:
     config, url = stage.config, stage.config.redis.url
     bus = Bus(session.folder, stage.root, None if url is None else url.get_secret_value())
     screen = _screen(stage, source, bus.words)
     stage.notices.append(screen.notice)
-    watch = KillSwitchWatch(
-        stage.switch_file,
-        None if url is None else url.get_secret_value(),
-        config.risk.kill_switch_key,
-        config.risk.kill_switch_max_age_ms,
-    )
     options = NodeOptions(
         speed=source.speed,
         stop_policy=stage.policy,
@@ -217,6 +223,16 @@ def _traded(session: Session, source: Source, stage: Stage) -> tuple[Ended, Node
         screen.end()
         watch.stop()
         bus.stop()
+
+
+def _watch(stage: Stage) -> KillSwitchWatch:
+    url, risk = stage.config.redis.url, stage.config.risk
+    return KillSwitchWatch(
+        stage.switch_file,
+        None if url is None else url.get_secret_value(),
+        risk.kill_switch_key,
+        risk.kill_switch_max_age_ms,
+    )
 
 
 def _opened(source: Source, state: Path, wanted: Wanted) -> Session:

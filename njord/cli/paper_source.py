@@ -104,7 +104,7 @@ def _recorded(
     loaded: LoadedConfig,
     root: Path,
 ) -> Iterator[Source]:
-    speed = parse_speed(wanted.replay or SPEED)
+    speed = parse_speed(SPEED if wanted.replay is None else wanted.replay)
     config = paper_config(loaded.config)
     request = request_of(strategies, data, flags, config, root)
     prepared = prepare(request, config, known_instruments(root, config.exchange.venue))

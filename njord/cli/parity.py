@@ -1,6 +1,8 @@
 """`njord parity`: the backtest of what a session saw, beside the session."""
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import msgspec
@@ -20,7 +22,10 @@ def run(
 ) -> int:
     """Run the verb and return its exit code: 0 = the same in everything, 1 = a difference."""
     store = root / load_config(root).config.paths.data
-    with Progress("market events") as progress:
+    with (
+        redirect_stdout(sys.stderr),  # What strategies print is no output of ours.
+        Progress("market events") as progress,
+    ):
         found = parity(
             session_folder(root, session),
             {key: text for key, text in settings.items() if text is not None},

@@ -1,5 +1,7 @@
 """`njord replay`: a whole run or session again from what came in, compared byte for byte."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,10 @@ from njord.cli.progress import Progress
 
 def run(name: str, json_out: bool, root: Path) -> int:
     """Run the verb and return its exit code."""
-    with Progress("messages") as progress:
+    with (
+        redirect_stdout(sys.stderr),  # What strategies print is no output of ours.
+        Progress("messages") as progress,
+    ):
         verdict = replay_run(session_folder(root, name), progress.show)
     if json_out:
         print(msgspec.json.encode(verdict).decode())

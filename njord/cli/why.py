@@ -1,5 +1,7 @@
 """`njord why`: the story of an order, a fill or an intent, or of a moment without a trade, on one page."""
 
+import sys
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,7 +48,10 @@ def run(
     folder = session_folder(root, session)
     if page is not None and page.is_dir():
         raise ConfigError(f"--page names a file, {page} is a folder", f"say --page {page / 'why.html'}")
-    with Progress("messages") as progress:
+    with (
+        redirect_stdout(sys.stderr),  # What strategies print is no output of ours.
+        Progress("messages") as progress,
+    ):
         story = why(folder, wanted, strategy=strategy, at=at, progress=progress.show)
     if page is not None:
         write_page(page, story)

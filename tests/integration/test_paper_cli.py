@@ -101,6 +101,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[dict[
     return last, took_s
 
 
+@pytest.mark.timing
 def test_the_first_fill_comes_within_30_s_of_recorded_minutes_at_60x_and_a_stop_is_quick(
     started: Launch, recordings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

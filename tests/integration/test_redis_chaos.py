@@ -251,6 +251,7 @@ def test_whatever_happens_to_redis_readers_have_each_message_once_and_orders_are
         )
 
 
+@pytest.mark.timing
 def test_the_engine_never_waits_for_redis(
     data: Path, server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from njord.adapters.kill_switch_sources import KillRecord, trip_kill_file
+from njord.adapters import kill_switch_watch
+from njord.adapters.kill_switch_sources import KillReading, KillRecord, read_kill_file, trip_kill_file
 from njord.adapters.kill_switch_watch import KillSwitchWatch, Reading
 from njord.core.errors import ConfigError
 from njord.core.types import TradingState
@@ -67,18 +68,37 @@ def test_a_watch_that_was_not_started_or_was_stopped_is_halted(tmp_path: Path) -
     assert watch.reading().reason == "the last reading of file is too old"
 
 
-def test_a_file_that_hangs_is_halted_as_soon_as_its_last_reading_is_too_old(tmp_path: Path) -> None:
+def test_a_file_that_hangs_is_halted_as_soon_as_its_last_reading_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def read(path: Path) -> KillReading:
+        answers.wait()
+        return read_kill_file(path)
+
+    monkeypatch.setattr(kill_switch_watch, "read_kill_file", read)  # As on a dead network drive.
     path = tmp_path / "kill"
+    answers.set()
     with watching(path, max_age_ms=100) as (watch, changed):
         assert watch.reading().state is TradingState.ACTIVE
-        os.mkfifo(path)  # Opening it waits for a writer, as a dead network drive would.
+        answers.clear()
+        path.write_bytes(msgspec.json.encode(record()))
         threading.Event().wait(0.15)
         assert watch.reading().reason == "the last reading of file is too old"
         changed.clear()
-        with path.open("wb") as pipe:
-            pipe.write(msgspec.json.encode(record()))
+        answers.set()
         assert after(changed, watch).reason == "drill"
+
+
+def test_a_pipe_is_halted_at_once_and_lets_go_when_it_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "kill"
+    os.mkfifo(path)  # Opening it to read waits for a writer.
+    with watching(path) as (watch, changed):
+        assert watch.reading().reason == "the file holds no record of ours"
+        changed.clear()
         path.unlink()
+        assert after(changed, watch).state is TradingState.ACTIVE
 
 
 def test_a_redis_that_nobody_answers_for_is_halted_and_names_neither_server_nor_password(
