@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 # `sample` in CI, `deep` in `make campaign`.
 _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile(
-    "fast", max_examples=20, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE
+    "fast", max_examples=15, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE
 )
 settings.register_profile("sample", max_examples=150, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=_SLOW_IS_FINE)

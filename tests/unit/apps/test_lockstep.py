@@ -70,6 +70,7 @@ def test_any_strategies_on_any_market_write_the_journal_of_one_process(case: Cas
     )
 
 
+@pytest.mark.integration
 @given(CASES, st.integers(0, 2**32))
 def test_late_doubled_and_restarted_answers_change_nothing(case: Case, seed: int) -> None:
     chance = random.Random(seed)

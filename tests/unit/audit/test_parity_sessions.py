@@ -31,6 +31,8 @@ from tests.unit.audit.parity_scene import cut_off
 from tests.unit.backtest.market_samples import write_bars
 from tests.unit.storage.journal_disks import SimDisk
 
+pytestmark = pytest.mark.integration  # Each runs whole verbs: together they take seconds.
+
 LATENCY_NS = "60000000000"  # A bar: what is decided fills a bar later.
 
 

@@ -163,6 +163,7 @@ def test_the_charts_get_every_bar_and_every_fill(run: Run) -> None:
     assert len(data["trips"]["pnl"]) == len(run.result.round_trips)
 
 
+@pytest.mark.integration
 def test_hostile_text_stays_text_wherever_it_stands(run: Run) -> None:
     plain = Elements(run.page())
     page = run.page(
@@ -341,6 +342,7 @@ def test_the_curve_of_another_run_is_not_borrowed(run: Run, tmp_path: Path) -> N
         assert ("This is the sample" not in page) is borrowed
 
 
+@pytest.mark.integration
 def test_a_long_curve_keeps_its_deepest_point_and_the_peak_before_it(run: Run, tmp_path: Path) -> None:
     start_ns, n_points = run.result.start_ns, 90_001
     curve = [(start_ns + (i + 1) * 1_000_000, 10_000.0) for i in range(n_points)]
@@ -361,6 +363,7 @@ def test_the_page_names_the_command_that_replays_it(run: Run) -> None:
     assert f"njord replay {run.finished.folder.name}" in Elements(run.page()).text
 
 
+@pytest.mark.integration
 def test_the_page_stays_small_however_much_was_traded(run: Run) -> None:
     long = "0." + "1234567890" * 2
     trips = [

@@ -8,6 +8,8 @@ from njord.core.contracts import Bar, BrokerOrderReq, BrokerPending, BrokerReply
 from njord.venues.simulated import SimulatedVenue
 from tests.unit.backtest.poison_run import HEADER, ON_FEATURE, poisoned, run
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 # What a user would write in precompute(), and believe.
 LEAKY_FEATURES = {
     "an indicator over the whole array": """

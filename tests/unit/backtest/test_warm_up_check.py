@@ -13,6 +13,8 @@ from njord.core.contracts import AmendIntent, CancelIntent, OrderIntent, Proposa
 from njord.core.types import OrderType, Side
 from tests.unit.backtest.poison_run import HEADER, run
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 EXPONENTIAL = """
     class Params(StrategyParams, frozen=True):
         bars: int = 3

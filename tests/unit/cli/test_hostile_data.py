@@ -10,6 +10,8 @@ import pytest
 from njord.cli import run
 from njord.storage.store.store import Store
 
+pytestmark = pytest.mark.integration  # Each runs whole verbs: together they take seconds.
+
 BARS = "timestamp,open,high,low,close,volume\n"
 TRADES = "time,id,side,price,qty\n"
 QUOTE = '{"u":1,"s":"ETHUSDT","b":"1.5","B":"2","a":"1.6","A":"3"}'

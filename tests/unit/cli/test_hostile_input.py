@@ -8,6 +8,8 @@ import pytest
 
 from njord.cli import run
 
+pytestmark = pytest.mark.integration  # Each runs whole verbs: together they take seconds.
+
 HEADER = "timestamp,open,high,low,close,volume\n"
 
 

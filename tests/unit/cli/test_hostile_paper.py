@@ -14,6 +14,8 @@ from njord.adapters.state_lock import FENCE_NAME, LOCK_NAME, StateLock
 from njord.cli import run
 from njord.core.errors import ConfigError
 
+pytestmark = pytest.mark.integration  # Each runs whole verbs: together they take seconds.
+
 WITHIN_S = 5.0  # Only what waits for ever takes so long.
 BARS = 40
 FAST = ["--data", "COIN_USDT-1m.csv", "--tick", "0.01", "--replay", "max"]

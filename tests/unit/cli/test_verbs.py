@@ -27,6 +27,7 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
             assert f"Example: njord {' '.join(verb_path)}" in " ".join(shown.split()), verb_path
 
 
+@pytest.mark.integration
 def test_the_demo_names_its_report_and_its_replay_is_identical(
     room: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ from njord.core.errors import DataError
 from njord.storage.bars_csv import BLOCK_BYTES
 from njord.storage.bars_file import BarOptions, open_bars
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 HEADER = "timestamp,open,high,low,close,volume\n"
 GOOD = "2022-01-01 00:00:00,10,12,9,11,5\n2022-01-01 00:01:00,11,13,10,12,6\n"
 

@@ -186,6 +186,7 @@ def test_a_segment_of_another_journal_is_detected(journal: Path, tmp_path: Path)
     assert outcome(journal)[0] == ACCEPTED
 
 
+@pytest.mark.integration
 def test_a_cut_in_an_earlier_segment_is_never_taken_for_a_torn_tail(journal: Path) -> None:
     for path in segments(journal)[:-1]:
         data = path.read_bytes()

@@ -10,6 +10,8 @@ import pytest
 from njord.core.errors import DataError
 from njord.storage.ingest.trades_file import TradeOptions, open_trades
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 HEADER = b"time,id,side,price,qty\n"
 GOOD = b"1570752011620,1,buy,1.5,2\n"
 

@@ -23,6 +23,8 @@ from tests.unit.storage.store.store_samples import (
     trades,
 )
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 PATH = "trades/binance/BTC-USDT"
 ROWS = trades(200, first=560, per_day=20)  # Ten days: four of January, six of February.
 

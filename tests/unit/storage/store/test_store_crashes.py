@@ -24,6 +24,8 @@ from tests.unit.storage.store.store_samples import (
     put,
 )
 
+pytestmark = pytest.mark.integration  # Together they take a second.
+
 
 def test_a_commit_killed_at_any_operation_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
     crash_everywhere(tmp_path, lambda at: FailingFiles(at, "killed"), starts=(True,))
