@@ -39,6 +39,7 @@ def backtest(root: Path, hash_seed: str) -> tuple[bytes, dict[str, Any]]:
     return journal, json.loads((root / "out.json").read_text())
 
 
+@pytest.mark.long
 def test_a_market_maker_on_a_recorded_book_is_the_same_in_every_process_and_knows_nothing_early(
     recordings: Path, tmp_path: Path
 ) -> None:

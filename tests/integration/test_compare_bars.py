@@ -45,6 +45,7 @@ def compared(recordings: Path, start: str, python: Path) -> Comparison:
     return compare(market, run_ours(path, market), run_theirs(market, python))
 
 
+@pytest.mark.long
 def test_every_trade_agrees_or_differs_by_a_named_rule(
     recordings: Path, python: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ def recorded(recordings: Path) -> str:
 
 
 # Flags, and the least number of fills that make agreement mean something.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("flags", "n_fills_min"),
     [

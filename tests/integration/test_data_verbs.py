@@ -63,6 +63,7 @@ def test_the_capture_gives_a_book_that_its_quotes_confirm(recordings: Path, tmp_
     assert "1,053 changes applied after 1 snapshots, 2 from before dropped, 0 holes" in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("together", [True, False])
 def test_a_capture_cut_in_two_files_continues_across_the_border(
     together: bool, recordings: Path, tmp_path: Path
@@ -82,6 +83,7 @@ def test_a_capture_cut_in_two_files_continues_across_the_border(
     assert (book["audit"]["n_applied"], book["audit"]["n_gaps"]) == (3_432, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", [BARS, TRADES, CAPTURE])
 def test_every_format_out_and_in_again_is_exact(recording: str, recordings: Path, tmp_path: Path) -> None:
     data(tmp_path, "import", recordings / recording)
@@ -104,6 +106,7 @@ def test_an_import_that_is_repeated_adds_nothing_and_finds_no_fault_twice(
     assert data(tmp_path, "list")["datasets"][0]["n_parts"] == 3
 
 
+@pytest.mark.long
 def test_a_killed_import_is_completed_by_the_same_command(recordings: Path, tmp_path: Path) -> None:
     files = [recordings / BARS, recordings / TRADES, recordings / CAPTURE]
     command = [*NJORD, "data", "import", *map(str, files), "--json"]

@@ -297,7 +297,7 @@ def test_a_new_session_begins_with_the_exchange_s_own_last_bars(server: StreamSe
         async with following(server, MINUTE, has_bars=True, n_bars=5) as followed:
             now_ns = time.time_ns()
             (*_, last) = bars = followed.bars
-            assert len(bars) == 5 and 0 <= now_ns - 3 * SECOND - (last.ts_open_ns + MINUTE) < MINUTE
+            assert len(bars) == 5 and 0 <= now_ns - (last.ts_open_ns + MINUTE) < MINUTE + 10 * SECOND
             for bar in bars:
                 assert bar.close == kline_ticks(bar.ts_open_ns // 10**6)
                 assert 0 <= now_ns - bar.ts_ns < 30 * SECOND, "it is known now, not when it ended"
@@ -365,6 +365,7 @@ def has(root: Path, n_bars: int, n_fills: int) -> bool:
     return bars >= n_bars and count(folder, FillEvent) >= n_fills
 
 
+@pytest.mark.long
 def test_a_session_trades_live_is_killed_goes_on_and_is_run_again_byte_for_byte(
     server: StreamServer, tmp_path: Path
 ) -> None:

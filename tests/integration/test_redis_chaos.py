@@ -215,6 +215,7 @@ CHAOS = (
 )
 
 
+@pytest.mark.long
 def test_whatever_happens_to_redis_readers_have_each_message_once_and_orders_are_the_same(
     data: Path, server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

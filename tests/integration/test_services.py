@@ -43,6 +43,7 @@ def on_bars(path: Path) -> list[str]:
     return ["sma_cross", "--data", str(path), "--capital", "200", "--risk-profile", "paper"]
 
 
+@pytest.mark.long
 def test_minute_bars_through_four_services_and_their_crashes_are_the_backtests(
     minute_bars: Path, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_minute_bars_through_four_services_and_their_crashes_are_the_backtests(
         assert parity.returncode == 0, parity.stdout + parity.stderr
 
 
+@pytest.mark.long
 def test_a_market_maker_on_a_recorded_book_through_four_services_is_the_backtests(
     recordings: Path, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 N_KILLS = int(os.environ.get("STORE_KILLS", "20"))
 
 
+@pytest.mark.long
 def test_an_import_killed_at_any_moment_is_completed_by_the_next_one(tmp_path: Path) -> None:
     chance = random.Random(7)
     rows = recording()

@@ -70,6 +70,7 @@ def test_every_decision_on_recorded_bars_is_told_as_the_gate_gave_it(
     assert moment["verdict"].startswith("sma_cross ")
 
 
+@pytest.mark.long
 def test_an_order_on_a_recorded_book_has_its_latencies_and_its_slippage(
     recordings: Path, tmp_path: Path
 ) -> None:
