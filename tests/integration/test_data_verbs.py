@@ -144,6 +144,7 @@ def _flip(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "damage", [_flip, lambda path: os.truncate(path, path.stat().st_size - 1), Path.unlink]
 )
@@ -162,6 +163,7 @@ def test_every_file_that_is_damaged_is_named(
     assert data(tmp_path, "verify")["problems"] == 0
 
 
+@pytest.mark.long
 def test_bars_of_stored_trades_are_a_dataset_that_a_backtest_runs_on_and_replays(
     recordings: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +222,7 @@ def test_the_commands_of_the_guide_that_need_a_recording_or_a_venue(recordings: 
         assert "trades/binanceus/BTC-USDT  2,000 rows" in typed(tmp_path, trades + here)
 
 
+@pytest.mark.long
 def test_recordings_are_packed_except_what_is_held_open_and_come_in_whole(
     recordings: Path, tmp_path: Path
 ) -> None:
