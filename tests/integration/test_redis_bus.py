@@ -120,7 +120,10 @@ def test_a_consumer_restarts_behind_a_corrupt_message_and_has_each_of_the_others
         foreign.xadd(TOPIC, {"frame": b"junk"})
     bus.append(TOPIC, frame(2))
     second = IdempotentReader(bus.consumer(TOPIC, "g", "a"), first.positions)
-    assert [each.payload for each in second.read() + second.read()] == [line(2)]
+    read = [
+        each.payload for _ in range(10) for each in second.read()
+    ]  # On a slow day what is stale comes first.
+    assert read == [line(2)]
     assert second.n_duplicates == 1
     assert len(bus.dead_letters(TOPIC)) == 1
 
