@@ -116,13 +116,13 @@ class JournalFollower:
                 return
             want = _READ_BYTES
             while data := self._read(file, path, want):
-                found = False
+                suspect, found = self._suspect, False
                 for block in self._blocks(path, data):
                     found = True
                     yield block
                 if found:
                     want = _READ_BYTES
-                elif len(data) < want or self._suspect:
+                elif len(data) < want or self._suspect != suspect:
                     return
                 else:
                     want *= 2  # A block that is larger than one look.

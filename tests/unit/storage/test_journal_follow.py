@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from njord.core.errors import JournalCorrupt
+from njord.storage import journal_follow
 from njord.storage.journal import JournalWriter
 from njord.storage.journal_follow import ClosedBlock, JournalFollower, journal_end
 from njord.storage.journal_reader import read_blocks
@@ -104,6 +105,25 @@ def test_a_changed_byte_of_a_closed_block_is_said_at_the_second_look(tmp_path: P
     with pytest.raises(JournalCorrupt, match=r"000001\.ndjson"):
         for _ in range(2):
             list(follower.poll())
+
+
+def test_a_changed_byte_of_a_block_larger_than_one_read_is_said_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_follow, "_READ_BYTES", 100)
+    writer = JournalWriter(tmp_path)
+    for number in range(5):
+        writer.append(timer(number))
+    writer.close()
+    assert numbered(list(JournalFollower(tmp_path).poll())) == expected(tmp_path)
+    (path,) = segments(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b'"due_ns":1') + 9] = ord("7")
+    path.write_bytes(data)
+    follower = JournalFollower(tmp_path)
+    assert list(follower.poll()) == []
+    with pytest.raises(JournalCorrupt, match=r"does not match its hash"):
+        list(follower.poll())
 
 
 def test_a_journal_that_got_shorter_or_lost_a_segments_end_is_said(tmp_path: Path) -> None:
