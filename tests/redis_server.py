@@ -18,6 +18,7 @@ from typing import Self
 
 import redis
 
+CANARY = "c4nary-0123456789"  # A password that no text may show.
 START_WITHIN_S = 10.0
 _ASK_S = 5.0  # No question of a test to the server may hang.
 

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from njord.adapters.kill_switch_sources import SIZE_MAX, KillReading, KillRecord, decode_record, doubtful
-from njord.core.errors import ConfigError
+from njord.adapters.redis_client import connect
 from njord.core.types import TradingState
 
 _PLAIN = {b"0": TradingState.ACTIVE, b"1": TradingState.HALTED}
 
 
 class RedisSwitch:
-    """One key of one server, over one connection.
+    """One key of one server, asked by one thread.
 
     Args:
         url: May hold a password; no text that leaves this class names anything of it.
@@ -29,24 +29,8 @@ class RedisSwitch:
     """
 
     def __init__(self, url: str, key: str, timeout_s: float) -> None:
-        import redis  # Loaded where a URL is configured.
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
         self._key = key
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                protocol=2,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-                max_connections=1,
-            )
-        except (ValueError, TypeError):
-            raise ConfigError(
-                "redis.url can not be understood", "for example redis://localhost:6379/0"
-            ) from None
+        self._client = connect(url, within_s=timeout_s)
 
     def read(self) -> KillReading:
         """Return the state that the key stands for; never raises, since doubt is an answer: HALTED."""
@@ -108,7 +92,7 @@ class RedisSwitch:
 _UNREACHABLE = "Redis can not be reached"
 
 
-# Never the error's own text: it may name the server, its user or its path.
+# Never the error's own text: it may name the server, its user or its path. A switch's journal keeps these words.
 def _words(error: Exception) -> str:
     import redis
 

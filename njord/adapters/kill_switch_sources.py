@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from njord.adapters.state_lock import write_durably
+from njord.adapters.state_lock import sync_folder, write_durably
 from njord.core.errors import ConfigError
 from njord.core.types import TradingState
 
@@ -134,7 +134,7 @@ def clear_kill_file(path: Path, record: KillRecord) -> None:
     _check(path, record)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     _log(path, record)
 
 
@@ -159,14 +159,6 @@ def _log(path: Path, record: KillRecord) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, msgspec.json.encode(record) + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S = 2.0
 BLOCK_MAX_MS = 1_000  # A longer wait is asked for piece by piece, so that a dead server is noticed.
-_BLOCKING_WITHIN_S = ANSWER_WITHIN_S + BLOCK_MAX_MS / 1_000
 
 # Codes with which a server that lives refuses a write, or anything.
 _REFUSALS = {
@@ -34,11 +33,12 @@ _REFUSALS = {
 _REFUSED_AUTH = ("NOAUTH", "WRONGPASS", "NOPERM", "ERR invalid password")
 
 
-def connect(url: str, *, is_blocking: bool = False) -> "Redis":
+def connect(url: str, *, within_s: float = ANSWER_WITHIN_S, is_blocking: bool = False) -> "Redis":
     """Return a client for `url`; nothing is sent yet.
 
     Args:
         url: Where the server is; may hold a password.
+        within_s: How long a connection or an answer may take.
         is_blocking: It is used for calls that wait for something to come.
 
     Raises:
@@ -48,19 +48,18 @@ def connect(url: str, *, is_blocking: bool = False) -> "Redis":
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    within_s = _BLOCKING_WITHIN_S if is_blocking else ANSWER_WITHIN_S
     try:
         return Redis.from_url(
             url,
-            socket_timeout=within_s,
-            socket_connect_timeout=ANSWER_WITHIN_S,
+            socket_timeout=within_s + (BLOCK_MAX_MS / 1_000 if is_blocking else 0.0),
+            socket_connect_timeout=within_s,
             retry=Retry(NoBackoff(), 0),  # Sent twice by a library is applied twice; who calls decides.
             protocol=2,
             decode_responses=False,
         )
     except (ValueError, TypeError):
         raise ConfigError(
-            "redis.url is not a URL of Redis", "write it like redis://:PASSWORD@127.0.0.1:6379/0"
+            "redis.url can not be understood", "write it like redis://:PASSWORD@127.0.0.1:6379/0"
         ) from None
 
 

@@ -7,25 +7,10 @@ messages here: the journal is the record, Redis a copy.
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from njord.apps.tap_journal import session_id
+from njord.apps.tap_journal import session_id, stream_lines
 from njord.core.bus_reader import Received
 from njord.core.errors import JournalError
-from njord.core.topics import STREAMS
 from njord.storage.journal_follow import JournalFollower
-
-
-class _Kind(msgspec.Struct, frozen=True, gc=False):
-    kind: str
-
-
-class _Line(msgspec.Struct, gc=False):
-    seq: int = 0
-    message: _Kind = _Kind("")
-
-
-_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class JournalHealer:
@@ -41,7 +26,6 @@ class JournalHealer:
     def heal(self, session: str, topic: str, after_seq: int, until_seq: int) -> Sequence[Received] | None:
         """Return the topic's messages from `after_seq` + 1 to `until_seq`; None if no journal here has them."""
         folder = self._folder(session)
-        kinds = {kind.__name__ for kind, own in STREAMS.items() if own == topic}
         if folder is None:
             return None
         follower = JournalFollower(folder / "journal")
@@ -49,10 +33,11 @@ class JournalHealer:
         try:
             for block in follower.poll():
                 if block.last > after_seq:
-                    for text in block.lines:
-                        line = _decode_line(text)
-                        if after_seq < line.seq <= until_seq and line.message.kind in kinds:
-                            found.append(Received(session, line.seq, text))
+                    found += [
+                        Received(session, seq, line)
+                        for own, seq, line in stream_lines(block)
+                        if own == topic and after_seq < seq <= until_seq
+                    ]
                 if block.last >= until_seq:
                     return found
         except JournalError:

@@ -6,7 +6,7 @@ that comes twice has the same number. Market data are not in the journal but nam
 datasets if asked for, at most once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +39,22 @@ class _SessionFacts(msgspec.Struct):
 
 
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
+
+
+def stream_lines(block: ClosedBlock) -> Iterator[tuple[str, int, bytes]]:
+    """Yield topic, number and text of each line of `block` that goes to a stream, in order."""
+    for found, line in zip(_decode_lines(b"\n".join(block.lines)), block.lines, strict=True):
+        topic = _TOPIC_OF.get(found.message.kind)
+        if topic is not None:
+            yield topic, found.seq, line
+
+
+def frames_of(session: str, lines: Sequence[tuple[int, bytes]], previous: int) -> Iterator[Frame]:
+    """Yield one topic's numbered lines in order, up to 256 a frame; `previous` is the number before the first."""
+    for begin in range(0, len(lines), FRAME_MAX):
+        part = lines[begin : begin + FRAME_MAX]
+        yield Frame(session, part[0][0], part[-1][0], previous, tuple(line for _, line in part))
+        previous = part[-1][0]
 
 
 class MarketData(Protocol):
@@ -75,11 +91,9 @@ class Batch:
 
     def add(self, block: ClosedBlock) -> None:
         """Sort a block's lines by topic."""
-        for found, line in zip(_decode_lines(b"\n".join(block.lines)), block.lines, strict=True):
-            topic = _TOPIC_OF.get(found.message.kind)
-            if topic is not None:
-                self._lines.setdefault(topic, []).append((found.seq, line))
-                self.n_messages += 1
+        for topic, seq, line in stream_lines(block):
+            self._lines.setdefault(topic, []).append((seq, line))
+            self.n_messages += 1
         self.blocks.append(block)
 
     def after(self) -> PublishedTo:
@@ -88,16 +102,10 @@ class Batch:
         return PublishedTo(self.blocks[-1].last, self.blocks[-1].hash, topics)
 
     def frames(self, session: str) -> Iterator[tuple[str, Frame]]:
-        """Yield each topic's lines in order, up to 256 a frame."""
+        """Yield each topic's frames in order."""
         for topic, lines in self._lines.items():
-            previous = self.before.topics.get(topic, 0)
-            for begin in range(0, len(lines), FRAME_MAX):
-                part = lines[begin : begin + FRAME_MAX]
-                yield (
-                    topic,
-                    Frame(session, part[0][0], part[-1][0], previous, tuple(line for _, line in part)),
-                )
-                previous = part[-1][0]
+            for frame in frames_of(session, lines, self.before.topics.get(topic, 0)):
+                yield topic, frame
 
 
 class Counts(msgspec.Struct):

@@ -11,20 +11,19 @@ from pathlib import Path
 import msgspec
 
 from njord.adapters.redis_bus import RedisBus
+from njord.apps.tap_journal import frames_of
 from njord.backtest.feed_blocks import FEED_NAME
 from njord.backtest.market import MarketBlock
 from njord.backtest.market_feed import FeedMarket
 from njord.backtest.market_open import MarketRequest, RecordedMarket, open_market
 from njord.backtest.recorded_run import SESSION_FILE, RecordedRows, RunFacts
-from njord.core.bus import BusError, Frame, encode_frame
+from njord.core.bus import BusError, encode_frame
 from njord.core.codec import decode, encode
 from njord.core.contracts import AnyMessage, Ref
 from njord.core.errors import ConfigError
 from njord.core.topics import topic_of_message
 from njord.core.units import NS_PER_MINUTE
 from njord.storage.journal_follow import ClosedBlock
-
-FRAME_MAX = 256
 
 
 class _Line(msgspec.Struct):
@@ -91,13 +90,10 @@ class TapMarket:
 
     def _publish(self) -> None:
         for topic, lines in self._lines.items():
-            frames = []
-            for begin in range(0, len(lines), FRAME_MAX):
-                part = lines[begin : begin + FRAME_MAX]
-                previous = self._previous.get(topic, 0)
-                payloads = tuple(line for _, line in part)
-                frames.append(encode_frame(Frame(self._session, part[0][0], part[-1][0], previous, payloads)))
-                self._previous[topic] = part[-1][0]
+            frames = [
+                encode_frame(frame) for frame in frames_of(self._session, lines, self._previous.get(topic, 0))
+            ]
+            self._previous[topic] = lines[-1][0]
             try:
                 self._bus.publish_batch(topic, frames)
             except BusError:

@@ -71,9 +71,10 @@ class TapProcess:
 
     def poll(self) -> TapState:
         """Hear what the tap has said, and start it again if it has ended and its wait is over; never blocks."""
-        self._hear()
         process = self._process
-        if process is not None and process.poll() is not None:
+        has_ended = process is not None and process.poll() is not None
+        self._hear()  # After that: what it said last may be why it ended.
+        if process is not None and has_ended:
             self._bury(process)
         if self._is_wanted and self._process is None and self._now_s() >= self._start_at_s:
             self._state = msgspec.structs.replace(self._state, n_restarts=self._state.n_restarts + 1)

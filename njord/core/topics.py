@@ -54,15 +54,6 @@ STREAMS: dict[type[Message], str] = {
 _UNITS = (("d", NS_PER_DAY), ("h", 60 * NS_PER_MINUTE), ("m", NS_PER_MINUTE), ("s", NS_PER_S))
 
 
-def topic_of(kind: type[Message], symbol: str = "", timeframe: str = "") -> str:
-    """Return the topic of messages of `kind`.
-
-    Raises:
-        KeyError: Messages of this kind are not published.
-    """
-    return TOPICS[kind].format(symbol=symbol, timeframe=timeframe)
-
-
 def topic_of_message(message: Message, instruments: Sequence[Instrument]) -> str | None:
     """Return the topic that `message` goes to; None if messages of its kind stay at home.
 

@@ -13,12 +13,11 @@ from njord.adapters.redis_session import PositionMoved, PublishedTo, SessionStre
 from njord.core.bus import Bus, BusError, BusUnavailable, Frame
 from njord.core.bus_reader import IdempotentReader
 from njord.core.units import NS_PER_MS
-from tests.redis_server import RedisServer
+from tests.redis_server import CANARY, RedisServer
 from tests.unit.core.bus_promises import PROMISES, TOPIC, World, frame, line
 
 pytestmark = pytest.mark.integration
 
-CANARY = "c4nary-0123456789"
 STALE_MS = 20
 
 

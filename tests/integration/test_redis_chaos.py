@@ -25,12 +25,11 @@ from njord.core.bus import BusUnavailable
 from njord.core.bus_reader import Heal, IdempotentReader, Received
 from njord.core.topics import STREAMS
 from njord.storage.journal_reader import read_blocks
-from tests.redis_server import RedisServer
+from tests.redis_server import CANARY, RedisServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
-CANARY = "c4nary-0123456789"
 N_BARS, SPEED = 20_000, "90000x"  # 1,500 bars a second.
 P999_MAX = 1.2
 

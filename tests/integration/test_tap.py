@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,28 +26,6 @@ from tests.integration.tap_bench import INTENTS, intents, message, tap_of, write
 from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-
-CANARY = "c4nary-0123456789"
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RedisServer]:
-    with RedisServer(password=CANARY, keeps_data=True) as running:
-        yield running
-
-
-@pytest.fixture
-def server(shared_server: RedisServer) -> RedisServer:
-    shared_server.flush()
-    return shared_server
-
-
-@pytest.fixture
-def bus(server: RedisServer) -> Iterator[RedisBus]:
-    made = RedisBus(server.url)
-    yield made
-    made.close()
 
 
 def test_every_message_of_a_stream_topic_comes_once_in_order_in_frames_of_the_journals_lines(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,31 +25,11 @@ from njord.core.contracts import Bar
 from njord.storage.journal import JournalWriter
 from njord.storage.journal_reader import read_blocks
 from tests.integration.tap_bench import INTENTS, intents, until, write
-from tests.redis_server import RedisServer
+from tests.redis_server import CANARY, RedisServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-CANARY = "c4nary-0123456789"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RedisServer]:
-    with RedisServer(password=CANARY, keeps_data=True) as running:
-        yield running
-
-
-@pytest.fixture
-def server(shared_server: RedisServer) -> RedisServer:
-    shared_server.flush()
-    return shared_server
-
-
-@pytest.fixture
-def bus(server: RedisServer) -> Iterator[RedisBus]:
-    made = RedisBus(server.url)
-    yield made
-    made.close()
 
 
 def started(root: Path, url: str | None, command: str) -> "subprocess.Popen[str]":

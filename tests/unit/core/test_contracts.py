@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from njord.core import contracts
 from njord.core.contracts import INBOUND, AnyMessage, Message, PositionSnapshot
 from njord.core.ordering import INBOUND_CLASS
-from njord.core.topics import TOPICS, topic_of
+from njord.core.topics import TOPICS
 from tests.property.strategies import bar, fill_event, messages_of
 
 KINDS: tuple[type[Message], ...] = get_args(AnyMessage)
@@ -55,10 +55,9 @@ def test_every_inbound_message_has_its_place_in_the_order() -> None:
 def test_every_topic_is_its_own_and_carries_a_message() -> None:
     assert set(TOPICS) <= set(KINDS)
     assert len(set(TOPICS.values())) == len(TOPICS)
-    assert topic_of(contracts.Bar, "BTC/USDT", "1m") == "md.ohlcv.1m.BTC/USDT"
-    assert topic_of(contracts.RiskDecision) == "risk.decision"
-    with pytest.raises(KeyError):
-        topic_of(contracts.TimerSet)
+    assert TOPICS[contracts.Bar].format(symbol="BTC/USDT", timeframe="1m") == "md.ohlcv.1m.BTC/USDT"
+    assert TOPICS[contracts.RiskDecision] == "risk.decision"
+    assert contracts.TimerSet not in TOPICS
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)
