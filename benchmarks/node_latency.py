@@ -19,6 +19,7 @@ from contextlib import redirect_stdout
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.machine import describe
 from benchmarks.ordered_engine import data_file
@@ -80,7 +81,7 @@ class Latencies:
         self.took_ns: list[int] = []
         self.n_messages = 0
         self._accept = SimulatedHost.accept
-        SimulatedHost.accept = lambda host, message: self.accept(host, message)  # type: ignore[assignment,method-assign]
+        patch.object(SimulatedHost, "accept", lambda host, message: self.accept(host, message)).start()
 
     def accept(self, host: Any, message: Message) -> None:
         """Let the host accept, and note how long its order took if there was one."""
@@ -137,24 +138,27 @@ def node(data: Path, root: Path, way: str, latencies: Latencies) -> None:
 
 def services(data: Path, root: Path, latencies: Latencies) -> None:
     """Run one session as four services; the paper service, which hosts and journals, in this process."""
-    import njord.apps.session
     from njord.cli.request import Flags
     from njord.cli.run import run
 
-    njord.apps.session.OsDisk = lambda: latencies.disk  # type: ignore[assignment,attr-defined]
     settings = [word for key, text in _SETTINGS.items() for word in ("--set", f"{key}={text}")]
     params = [word for param in _PARAMS for word in ("--param", param)]
     said = ["sma_cross", "--data", str(data), "--qty", "1", "--replay", "max", *settings, *params]
     command = str(Path(sys.executable).with_name("njord"))
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     others = [
-        subprocess.Popen([command, "run", name, *said], cwd=root, **silent)  # type: ignore[call-overload]
+        subprocess.Popen(
+            [command, "run", name, *said], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for name in ("md", "strat", "risk")
     ]
     try:
         os.chdir(root)
         flags = Flags(settings=_SETTINGS, params=_PARAMS, qty="1")
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            patch("njord.apps.session.OsDisk", lambda: latencies.disk),
+        ):
             run("paper", ("sma_cross",), (data,), flags, Path(), True)
     finally:
         for other in others:

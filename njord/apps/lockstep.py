@@ -106,7 +106,7 @@ class LockStepEngine:
         self._on_wait = on_wait
         self._cascade_max = cascade_max
         self._out: list[Entry] = []
-        self._answers: dict[tuple[int, str], list[bytes]] = {}
+        self._answers: dict[tuple[int, str], dict[bytes, Answer]] = {}  # As they came, by what was sent.
         self._believed: dict[int, dict[str, bytes]] = {}  # Of the last messages: to tell a repetition.
         self.alerts: list[Alert] = []
         self.stop_reason = ""
@@ -140,8 +140,10 @@ class LockStepEngine:
         return done
 
     def poll(self, wait_s: float = 0.0) -> None:
-        """Hand on what is left to hand on and hear what is said, while nothing is to be decided."""
-        self._exchange(wait_s)
+        """Hand on what is left to hand on and hear what is said; by itself while nothing is to be decided."""
+        out, self._out = self._out, []
+        for raw in self._line.exchange(out, wait_s):
+            self._take(raw)
 
     def _caused_by(self, seq: int, message: Message) -> list[Message]:
         self._now_ns = max(self._now_ns, message.ts_ns)
@@ -169,7 +171,7 @@ class LockStepEngine:
                     if told_s != began_s:
                         self._on_wait(None)
                     return caused
-            self._exchange(WAIT_S)
+            self.poll(WAIT_S)
             now_s = self._now_s()
             if self.stop_reason and now_s - began_s >= PATIENCE_S:
                 raise Stopped(f"{self.stop_reason}, while {name} has not answered message {seq}")
@@ -187,15 +189,13 @@ class LockStepEngine:
 
     # The first answer that opens is believed; what does not is refused, what differs from it is no answer of ours.
     def _opened(
-        self, name: str, tables: StageTables, seq: int, message: Message, candidates: list[bytes]
+        self, name: str, tables: StageTables, seq: int, message: Message, candidates: dict[bytes, Answer]
     ) -> list[list[Message]] | None:
         believed = None
-        for raw in candidates:
+        for raw, answer in candidates.items():
             if believed is not None:
                 self._refuse("two_answers", f"{name} has answered message {seq} before, otherwise")
                 continue
-            answer = decode_reply(raw)
-            assert isinstance(answer, Answer)
             try:
                 believed = self._door.open(answer, tables.names, message.ts_ns)
             except AnswerRefused as refused:
@@ -203,14 +203,6 @@ class LockStepEngine:
                 continue
             self._believed.setdefault(seq, {})[name] = raw
         return believed
-
-    # Returns whether anything was said.
-    def _exchange(self, wait_s: float) -> bool:
-        out, self._out = self._out, []
-        said = self._line.exchange(out, wait_s)
-        for raw in said:
-            self._take(raw)
-        return bool(said)
 
     def _take(self, raw: bytes) -> None:
         try:
@@ -238,11 +230,11 @@ class LockStepEngine:
             self._add(reply, raw)
 
     def _add(self, answer: Answer, raw: bytes) -> None:
-        candidates = self._answers.setdefault((answer.seq, answer.service), [])
+        candidates = self._answers.setdefault((answer.seq, answer.service), {})
         if raw in candidates:
             self.n_repeated += 1
         elif len(candidates) < _CANDIDATES_MAX:
-            candidates.append(raw)
+            candidates[raw] = answer
         else:
             self._refuse("two_answers", f"{answer.service} answers message {answer.seq} again and again")
 

@@ -13,7 +13,7 @@ import msgspec
 from njord.adapters.redis_bus import RedisBus
 from njord.apps.paced_feed import PacedFeed
 from njord.apps.services_host import LOOK_AFTER_S, Wish, Work, find_run
-from njord.apps.services_redis import Wire, checked
+from njord.apps.services_redis import NOT_NEWER, Wire, checked
 from njord.apps.services_run import RUN_KEY, Announced, decode_announced
 from njord.core.bus import BusError, BusUnavailable, Frame, encode_frame
 from njord.core.codec import encode
@@ -35,6 +35,11 @@ class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     first: int
     messages: tuple[bytes, ...]
+
+
+def market_stream(run: str) -> str:
+    """Return the name of the stream that a run's market comes in."""
+    return f"md.in.{run}"
 
 
 encode_rows = msgspec.msgpack.Encoder().encode
@@ -69,7 +74,7 @@ class _Publisher:
         self._work = work
         self._wish: Wish = work.wish
         self._announced = announced
-        self._stream = f"md.in.{announced.run}"
+        self._stream = market_stream(announced.run)
         self._wire = Wire(work.url)
         self._screens = Screens(work.url, announced.run, work.prepared.market.instruments)
         self._ended = ""
@@ -100,7 +105,7 @@ class _Publisher:
     # Where the stream ends, if there is one; else what the paper service lacks.
     async def _row(self) -> int:
         announced = await self._look()
-        reply = await self._ask("XINFO", "STREAM", self._stream)
+        reply = await self._ask("XINFO", "STREAM", self._stream, expected="no such key")
         if isinstance(reply, Exception):
             return announced.next_row
         facts = dict(zip(reply[::2], reply[1::2], strict=True))
@@ -109,19 +114,16 @@ class _Publisher:
     async def _put(self, rows: Rows, entry_id: str) -> None:
         while True:
             await self._look()
-            if checked(await self._ask("XLEN", self._stream)) < PIECES_AHEAD:
+            if await self._ask("XLEN", self._stream) < PIECES_AHEAD:
                 break
             await asyncio.sleep(_WAIT_S)
-        reply = await self._ask("XADD", self._stream, entry_id, b"r", encode_rows(rows))
-        if isinstance(reply, Exception) and "equal or smaller" not in str(
-            reply
-        ):  # Sent twice, it is there once.
-            checked(reply)
+        # Sent twice, it is there once.
+        await self._ask("XADD", self._stream, entry_id, b"r", encode_rows(rows), expected=NOT_NEWER)
 
     # Raises _Over if the epoch is; else returns the run as it is announced.
     async def _look(self) -> Announced:
         while True:
-            content = checked(await self._ask("GET", RUN_KEY))
+            content = await self._ask("GET", RUN_KEY)
             announced = None if content is None else decode_announced(content)
             if announced is not None:
                 self._ended = announced.ended if announced.epoch == self._announced.epoch else ""
@@ -130,25 +132,20 @@ class _Publisher:
                 return announced
             await asyncio.sleep(LOOK_AFTER_S)  # It is gone, and may come back.
 
-    async def _ask(self, *command: str | bytes | int) -> Any:
+    # Returns the reply; of what Redis refuses for good only what is expected, the rest is raised.
+    async def _ask(self, *command: str | bytes | int, expected: str = "") -> Any:
         while True:
             if self._wish.reason:
                 raise _Over
             try:
                 reply = self._wire.ask(command)[0]
-                if (
-                    isinstance(reply, Exception)
-                    and "equal or smaller" not in str(reply)
-                    and command[0] != "XINFO"
-                ):
-                    checked(reply)
+                is_expected = isinstance(reply, Exception) and expected and expected in str(reply)
+                return reply if is_expected else checked(reply)
             except BusUnavailable as error:
                 if str(error) != self._trouble:
                     self._trouble = str(error)
                     self._work.say(self._trouble)
                 await asyncio.sleep(LOOK_AFTER_S)
-                continue
-            return reply
 
 
 class Screens:

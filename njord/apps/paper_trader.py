@@ -12,7 +12,7 @@ from typing import Final
 
 from njord.adapters.seal import SealKey
 from njord.apps.lockstep import LockStepEngine, Waiting
-from njord.apps.md_ingest import Rows, decode_rows
+from njord.apps.md_ingest import Rows, decode_rows, market_stream
 from njord.apps.paced_feed import behind
 from njord.apps.services_door import Door
 from njord.apps.services_redis import SequencerLine, Wire, checked, read_announced
@@ -105,7 +105,7 @@ class PaperTrader:
     def end(self, reason: str) -> None:
         """Tell the services that the run is over."""
         self.feed.close()
-        self._line.end(reason)
+        self._line.end(reason, self.feed.stream)
 
 
 def _refuse_second(announced: Announced | None, session: Session) -> None:
@@ -148,6 +148,7 @@ class ServiceFeed:
     Attributes:
         engine: Hears the services while nothing comes; what it has refused is told between two blocks.
         next_row: The first message that has not come.
+        stream: The name of what it comes in.
     """
 
     engine: LockStepEngine
@@ -155,7 +156,7 @@ class ServiceFeed:
     def __init__(self, session: Session, url: str, run: str) -> None:
         self._session = session
         self._wire = Wire(url)
-        self._stream = f"md.in.{run}"
+        self.stream = market_stream(run)
         self._last_id = "0-0"
         self._came_s: float | None = None
         self.next_row = session.n_rows
@@ -202,8 +203,8 @@ class ServiceFeed:
         last = self._last_id
         try:
             replies = self._wire.ask(
-                ("XTRIM", self._stream, "MINID", _after(last)),
-                ("XREAD", "COUNT", 1, "STREAMS", self._stream, last),
+                ("XTRIM", self.stream, "MINID", _after(last)),
+                ("XREAD", "COUNT", 1, "STREAMS", self.stream, last),
             )
             found = checked(replies[1])
         except BusUnavailable:

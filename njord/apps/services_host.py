@@ -4,6 +4,7 @@ A service keeps nothing. Whatever it has to know it reads again: the beginning f
 from the stream. So it may die at any moment; the others wait for it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -90,17 +91,10 @@ def find_run(work: Work, key: SealKey | None = None, not_epoch: str = "") -> Ann
             if doing != told and waits.elapsed_s() > LOOK_AFTER_S:
                 told = doing
                 work.say(f"waiting: {doing}" if doing else "waiting for the next run")
-            pause(WAIT_S)
+            time.sleep(WAIT_S)
         return None
     finally:
         wire.close()
-
-
-def pause(seconds: float) -> None:
-    """Do nothing for a while."""
-    import time
-
-    time.sleep(seconds)
 
 
 def serve(work: Work, key: SealKey | None = None) -> str:
@@ -180,13 +174,15 @@ def _caught_up(
     prepared = work.prepared
     system = System(prepared.fresh_spec(), Nowhere())
     precompute(system, prepared.market)
-    service = StageService(work.service, system, announced.run, key)
+    service, told = StageService(work.service, system, announced.run, key), ""
     while not work.wish.reason:
         try:
             first = line.first_seq()
         except BusUnavailable as error:
-            work.say(str(error))
-            pause(WAIT_S)
+            if str(error) != told:
+                told = str(error)
+                work.say(told)
+            time.sleep(WAIT_S)
             continue
         until = announced.last_seq if first is None else max(announced.last_seq, first - 1)
         rebuild(service, Path(announced.folder) / "journal", prepared.market, until)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from njord.adapters.redis_client import BLOCK_MAX_MS, Backoff, asking, connect
 from njord.apps.services_run import ALIVE_S, RUN_KEY, Announced, decode_announced, encode_announced
 from njord.apps.services_words import Entry
@@ -23,7 +25,7 @@ _READ_MAX: Final = 1_000
 _KEPT: Final = 1_000  # Messages that can be put back; more than are ever unanswered.
 _RENEW_S: Final = 1.0
 _MESSAGE, _AGAIN, _ANSWER = b"m", b"q", b"a"
-_NOT_NEWER: Final = "The ID specified in XADD is equal or smaller"
+NOT_NEWER: Final = "The ID specified in XADD is equal or smaller"
 
 
 class Wire:
@@ -105,7 +107,32 @@ def _entries(reply: Any) -> list[tuple[bytes, list[bytes]]]:
     return list(found[0][1]) if found else []
 
 
-class SequencerLine:
+class _Line:
+    """What both ends have: a connection, the two streams, and how far one of them is read.
+
+    Attributes:
+        trouble: What is wrong with Redis; empty while it works.
+    """
+
+    def __init__(self, url: str, run: str) -> None:
+        self._wire = Wire(url)
+        self._in, self._out = f"engine.in.{run}", f"engine.out.{run}"
+        self._last_id = "0-0"
+        self._backoff = Backoff(0.02, 0.5)
+        self.trouble = ""
+
+    def _worked(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
+        self._backoff.reset()
+        self.trouble = ""
+        if entries:
+            self._last_id = entries[-1][0].decode()
+
+    def _failed(self, error: BusUnavailable, wait_s: float) -> None:
+        self.trouble = str(error)
+        time.sleep(min(self._backoff.next_s(), wait_s))
+
+
+class SequencerLine(_Line):
     """The sequencer's end: it numbers, and keeps the announcement alive.
 
     Args:
@@ -114,9 +141,6 @@ class SequencerLine:
         stream_max_len: Entries that `engine.in` keeps, about.
         next_row: Says where the market goes on.
         now_s: Seconds on a clock that nobody can set back.
-
-    Attributes:
-        trouble: What is wrong with Redis; empty while it works.
     """
 
     def __init__(
@@ -127,19 +151,15 @@ class SequencerLine:
         next_row: Callable[[], int] = lambda: 0,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._wire = Wire(url)
+        super().__init__(url, announced.run)
         self._announced = announced
-        self._in, self._out = f"engine.in.{announced.run}", f"engine.out.{announced.run}"
         self._max_len = stream_max_len
         self._next_row = next_row
         self._now_s = now_s
         self._renewed_s = float("-inf")
-        self._last_id = "0-0"
         self._unsent: list[Entry] = []
         self._sent: deque[Entry] = deque(maxlen=_KEPT)
         self._n_questions = 0
-        self._backoff = Backoff(0.02, 0.5)
-        self.trouble = ""
 
     def exchange(self, entries: Sequence[Entry], wait_s: float) -> list[bytes]:
         """Put entries behind the last one, and return what was said since the last call.
@@ -162,14 +182,10 @@ class SequencerLine:
                     self._check_added(command, reply)
             answers = _entries(replies[-1])
         except BusUnavailable as error:
-            self.trouble = str(error)
-            time.sleep(min(self._backoff.next_s(), wait_s))
+            self._failed(error, wait_s)
             return []
         self._unsent.clear()
-        self._backoff.reset()
-        self.trouble = ""
-        if answers:
-            self._last_id = answers[-1][0].decode()
+        self._worked(answers)
         return [fields[1] for _, fields in answers if len(fields) == 2 and fields[0] == _ANSWER]
 
     def _added(self, entry: Entry) -> Command:
@@ -191,7 +207,7 @@ class SequencerLine:
 
     # Whatever was sent before the connection broke may be there already.
     def _check_added(self, command: Command, error: Exception) -> None:
-        if _NOT_NEWER not in str(error):
+        if NOT_NEWER not in str(error):
             checked(error)
         entry_id, field, content = command[-3:]
         if field == _AGAIN:
@@ -208,24 +224,15 @@ class SequencerLine:
         return [self._announcement("")]
 
     def _announcement(self, ended: str) -> Command:
-        known = self._announced
-        said = Announced(
-            epoch=known.epoch,
-            started=known.started,
-            data=known.data,
-            folder=known.folder,
-            last_seq=known.last_seq,
-            next_row=self._next_row(),
-            proof=known.proof,
-            ended=ended,
-        )
+        said = replace(self._announced, next_row=self._next_row(), ended=ended)
         return ("SET", RUN_KEY, encode_announced(said), "EX", ALIVE_S)
 
-    def end(self, reason: str) -> None:
-        """Say that the run is over, and let its streams go; without Redis nobody is told."""
+    def end(self, reason: str, *streams: str) -> None:
+        """Say that the run is over, and let its streams go, with `streams`; without Redis nobody is told."""
         try:
             self._wire.ask(
-                self._announcement(reason), *(("EXPIRE", name, 60) for name in (self._in, self._out))
+                self._announcement(reason),
+                *(("EXPIRE", name, 60) for name in (self._in, self._out, *streams)),
             )
         except BusUnavailable as error:
             self.trouble = str(error)
@@ -236,24 +243,17 @@ def _entries_of_range(reply: Any) -> list[tuple[bytes, list[bytes]]]:
     return [(entry_id, list(fields)) for entry_id, fields in checked(reply)]
 
 
-class ServiceLine:
+class ServiceLine(_Line):
     """A service's end.
 
     Args:
         url: Of Redis.
         run: The name of the streams.
-
-    Attributes:
-        trouble: What is wrong with Redis; empty while it works.
     """
 
     def __init__(self, url: str, run: str) -> None:
-        self._wire = Wire(url)
-        self._in, self._out = f"engine.in.{run}", f"engine.out.{run}"
-        self._last_id = "0-0"
+        super().__init__(url, run)
         self._unsent: list[bytes] = []
-        self._backoff = Backoff(0.02, 0.5)
-        self.trouble = ""
 
     def first_seq(self) -> int | None:
         """Return the number of the first message that the stream holds; None while it holds none.
@@ -285,14 +285,10 @@ class ServiceLine:
                 checked(reply)
             entries = _entries(replies[-1])
         except BusUnavailable as error:
-            self.trouble = str(error)
-            time.sleep(min(self._backoff.next_s(), wait_s))
+            self._failed(error, wait_s)
             return []
         self._unsent.clear()
-        self._backoff.reset()
-        self.trouble = ""
-        if entries:
-            self._last_id = entries[-1][0].decode()
+        self._worked(entries)
         return [_entry(entry_id, fields) for entry_id, fields in entries]
 
     def announced(self) -> Announced | None:

@@ -1,7 +1,7 @@
 """The command line. `main` turns whatever happens into one line and a documented exit code.
 
 0    done
-1    a check failed: doctor found something missing, replay found a difference
+1    a check failed: doctor found something missing, replay or parity found a difference
 2    the input is wrong: a file, a flag, the configuration
 3    the strategy raised an error and was suspended; the report exists
 4    the journal, the disk, or a promise of the engine failed

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import structlog
@@ -40,44 +41,49 @@ from njord.cli.request import Flags
 from njord.core.config import Config
 from njord.core.errors import NjordError
 
+PUBLISHED_WITHIN_S = 1.0  # What is left; the tap of the next start goes on with the rest.
+WRITTEN_WITHIN_S = 2.0  # The last lines; a terminal that hangs does not keep the process alive.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP_WITHIN_S = 3.5  # Of the node; everything together is to end within 5 s.
-_PUBLISHED_WITHIN_S = 1.0  # What is left; the tap of the next start goes on with the rest.
-_WRITTEN_WITHIN_S = 2.0  # The last lines; a terminal that hangs does not keep the process alive.
+
+
+@contextmanager
+def on_signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """Let signals ask for the end, until all is said."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        signal.signal(number, lambda got, _: stop(f"signal {signal.Signals(got).name}"))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Stopper:
-    """Ends a node from wherever the wish comes: a signal, or the thread that has lost its reader."""
+    """Ends a node from wherever the wish comes: a signal, or the thread that has lost its reader.
+
+    Attributes:
+        reason: The first wish; empty before it.
+    """
 
     def __init__(self) -> None:
-        self._reason = ""
+        self.reason = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._node: PaperNode | None = None
 
     def bind(self, node: PaperNode) -> None:
         """Let wishes go to `node`, in the running event loop; an earlier one goes at once."""
         self._node, self._loop = node, asyncio.get_running_loop()
-        if self._reason:
-            node.request_stop(self._reason)
+        if self.reason:
+            node.request_stop(self.reason)
 
     def stop(self, reason: str) -> None:
         """Ask for the end, now or as soon as there is a node; asking again is harmless."""
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         if self._loop is not None and self._node is not None:
             with suppress(RuntimeError):  # The loop has ended, and the session with it.
                 self._loop.call_soon_threadsafe(self._node.request_stop, reason)
-
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Let signals ask for the end, until all is said."""
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
-        for number in _SIGNALS:
-            signal.signal(number, lambda got, _: self.stop(f"signal {signal.Signals(got).name}"))
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Bus:
@@ -103,7 +109,7 @@ class Bus:
     def stop(self) -> None:
         """Publish what is left."""
         if self._tap is not None:
-            self._tap.stop(_PUBLISHED_WITHIN_S)
+            self._tap.stop(PUBLISHED_WITHIN_S)
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,8 +163,7 @@ def run(strategies: tuple[str, ...], data: tuple[Path, ...], flags: Flags, wante
         None, config.logging.level
     )  # Nothing is written before all that was typed is known to be right.
     register_secrets(loaded.secrets)
-    dropped = _dropped_json if wanted.json_out else _dropped_line
-    outlet = Outlet(sys.stdout, dropped, lambda: stopper.stop("the reader of the output has gone"))
+    outlet = open_outlet(sys.stdout, wanted.json_out, stopper.stop)
     stage = Stage(config=config, root=root, wanted=wanted, outlet=outlet, stopper=stopper)
     try:
         with (
@@ -168,12 +173,12 @@ def run(strategies: tuple[str, ...], data: tuple[Path, ...], flags: Flags, wante
             watch = _watch(stage)
             setup_logging(root / config.logging.dir, config.logging.level)
             session = _opened(source, root / config.paths.state, wanted)
-            with stopper.on_signals():
+            with on_signals(stopper.stop):
                 code = _run(session, source, stage, watch)
-                outlet.end(_WRITTEN_WITHIN_S)
+                outlet.end(WRITTEN_WITHIN_S)
                 return code
     finally:
-        outlet.end(_WRITTEN_WITHIN_S)
+        outlet.end(WRITTEN_WITHIN_S)
 
 
 def _run(session: Session, source: Source, stage: Stage, watch: KillSwitchWatch) -> int:
@@ -198,7 +203,7 @@ def _run(session: Session, source: Source, stage: Stage, watch: KillSwitchWatch)
     log.info("session ended", reason=ended.reason, finished=ended.finished, order_list_hash=order_list_hash)
     lines = end_lines(ended, status, prepared, order_list_hash, stage.root)
     stage.put(end_event(ended, status, order_list_hash), lines)
-    return _exit_code(ended, session)
+    return exit_code(ended, session)
 
 
 def _traded(
@@ -218,7 +223,7 @@ def _traded(
     watch.start()
     bus.start()
     try:
-        return asyncio.run(_shown(node, screen, stage.stopper))
+        return asyncio.run(shown(node, screen, stage.stopper))
     finally:
         screen.end()
         watch.stop()
@@ -261,7 +266,8 @@ def _screen(stage: Stage, source: Source, bus: Callable[[], str]) -> Screen:
     return LiveScreen(outlet, facts, bus)
 
 
-async def _shown(node: PaperNode, screen: Screen, stopper: Stopper) -> tuple[Ended, NodeStatus]:
+async def shown(node: PaperNode, screen: Screen, stopper: Stopper) -> tuple[Ended, NodeStatus]:
+    """Run a node and show it meanwhile; return how it ended and how it stood then."""
     stopper.bind(node)
     over = asyncio.Event()
     drawing = asyncio.create_task(_draw(node, screen, over))
@@ -284,6 +290,12 @@ async def _draw(node: PaperNode, screen: Screen, over: asyncio.Event) -> None:
         screen.draw(node.status)
 
 
+def open_outlet(out: TextIO, json_out: bool, stop: Callable[[str], None]) -> Outlet:
+    """Return what writes all output to `out` from now on; `stop` is asked for the end if nobody reads it any more."""
+    dropped = _dropped_json if json_out else _dropped_line
+    return Outlet(out, dropped, lambda: stop("the reader of the output has gone"))
+
+
 def _dropped_line(n: int) -> str:
     return f"({n:,} lines were not shown: nobody read them in time; the journal has all of it)\n"
 
@@ -292,7 +304,8 @@ def _dropped_json(n: int) -> str:
     return json_of({"event": "dropped", "n": n}) + "\n"
 
 
-def _exit_code(ended: Ended, session: Session) -> int:
+def exit_code(ended: Ended, session: Session) -> int:
+    """Return what an ended session exits with, and tell the error output why."""
     if ended.halted:
         print(f"njord: {ended.reason}", file=sys.stderr)
         return EXIT_BROKEN

@@ -111,7 +111,7 @@ def _recorded(
     with prepared.market:
         yield Source(
             prepared=prepared,
-            feed=lambda _: PacedFeed(prepared.market, speed, _warm_up_rows(prepared)),
+            feed=lambda _: PacedFeed(prepared.market, speed, warm_up_rows(prepared)),
             is_live=False,
             speed=speed,
             pace="a recording at full speed" if speed is None else f"a recording at {speed:g}x",
@@ -161,8 +161,8 @@ def _check_live(data: tuple[Path, ...], flags: Flags, wanted: Wanted) -> None:
         )
 
 
-# What strategies only see to warm up comes at once: of bars, which all of the instruments share.
-def _warm_up_rows(prepared: Prepared) -> int:
+def warm_up_rows(prepared: Prepared) -> int:
+    """Return how many messages strategies only see to warm up: of bars, which all of the instruments share."""
     if has_ticks(prepared.market):
         return 0
     n_bars = max(strategy.loaded.cls(strategy.params).warm_up() for strategy in prepared.strategies)

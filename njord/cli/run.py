@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import msgspec
 
@@ -22,15 +21,25 @@ from njord.apps.paper_trader import PaperTrader
 from njord.apps.services_host import Wish, Work
 from njord.apps.services_words import MD, PAPER, RISK, STRAT
 from njord.apps.session import Session
+from njord.apps.status import NodeStatus
 from njord.apps.stop import Ended, StopPolicy, left_orders, left_positions
 from njord.apps.tap_process import TapProcess
 from njord.backtest.session import prepare
 from njord.backtest.simulation import Prepared
-from njord.cli import EXIT_BROKEN, EXIT_OK, EXIT_STRATEGY
+from njord.cli import EXIT_OK
 from njord.cli.flags import known_instruments
-from njord.cli.outlet import Outlet
+from njord.cli.paper import (
+    PUBLISHED_WITHIN_S,
+    WRITTEN_WITHIN_S,
+    Stopper,
+    exit_code,
+    on_signals,
+    open_outlet,
+    shown,
+)
 from njord.cli.paper_events import json_of, line_of
 from njord.cli.paper_screen import EventScreen
+from njord.cli.paper_source import warm_up_rows
 from njord.cli.paper_words import Start, bus_words, end_event, end_lines, start_event, start_lines
 from njord.cli.progress import Progress
 from njord.cli.request import Flags, request_of
@@ -40,10 +49,7 @@ from njord.core.errors import ConfigError
 from njord.core.types import TradingState
 
 SERVICES: Final = (MD, STRAT, RISK, PAPER)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP_WITHIN_S = 3.0  # Of the node; everything together is to end within 5 s.
-_PUBLISHED_WITHIN_S = 1.0
-_WRITTEN_WITHIN_S = 2.0
 
 
 def run(
@@ -75,15 +81,17 @@ def run(
     loaded = load_config(root, flags.settings)
     config, shaped = loaded.config, paper_config(loaded.config)
     url = _redis_url(config)
-    request = request_of(strategies, data, flags, shaped, root)
-    prepared = prepare(request, shaped, known_instruments(root, config.exchange.venue))
-    with prepared.market:
-        setup_logging(root / config.logging.dir, config.logging.level)
-        register_secrets(loaded.secrets)
-        key = load_seal_key(root / config.paths.state, os.environ) if service in (RISK, PAPER) else None
-        if service == PAPER and key is not None:
-            return _Paper(loaded, prepared, url, key, root, json_out).run()
-        return _other(service, prepared, url, key, speed, json_out)
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):  # What strategies print is no output of ours.
+        request = request_of(strategies, data, flags, shaped, root)
+        prepared = prepare(request, shaped, known_instruments(root, config.exchange.venue))
+        with prepared.market:
+            setup_logging(root / config.logging.dir, config.logging.level)
+            register_secrets(loaded.secrets)
+            key = load_seal_key(root / config.paths.state, os.environ) if service in (RISK, PAPER) else None
+            if service == PAPER and key is not None:
+                return _Paper(loaded, prepared, url, key, root, json_out, out).run()
+            return _other(service, prepared, url, key, speed, json_out, out)
 
 
 def _redis_url(config: Config) -> str:
@@ -100,35 +108,29 @@ def _redis_url(config: Config) -> str:
     return config.redis.url.get_secret_value()
 
 
-@contextmanager
-def _on_signals(stop: Callable[[str], None]) -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
-        signal.signal(number, lambda got, _: stop(f"signal {signal.Signals(got).name}"))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 # --- market data, strategies, risk ---
 
 
 def _other(
-    service: str, prepared: Prepared, url: str, key: SealKey | None, speed: float | None, json_out: bool
+    service: str,
+    prepared: Prepared,
+    url: str,
+    key: SealKey | None,
+    speed: float | None,
+    json_out: bool,
+    out: TextIO,
 ) -> int:
     wish = Wish()
 
     def say(text: str) -> None:
         line = msgspec.json.encode({"event": "service", "service": service, "text": text}).decode()
-        print(line if json_out else f"{service:<8} {text}", flush=True)
+        print(line if json_out else f"{service:<8} {text}", file=out, flush=True)
 
     def stop(reason: str) -> None:
         wish.reason = wish.reason or reason
 
     work = Work(service=service, prepared=prepared, url=url, say=say, wish=wish)
-    with _on_signals(stop):
+    with on_signals(stop):
         say(f"{', '.join(each.strategy_id for each in prepared.strategies)}; run {prepared.spec.run_id}")
         say(f"ended: {_answered(work, key, speed)}")
     return EXIT_OK
@@ -138,7 +140,7 @@ def _answered(work: Work, key: SealKey | None, speed: float | None) -> str:
     if work.service == MD:
         from njord.apps.md_ingest import run_market_data
 
-        return run_market_data(work, speed, _warm_up_rows(work.prepared))
+        return run_market_data(work, speed, warm_up_rows(work.prepared))
     if key is not None:
         from njord.apps.risk_engine import run_risk
 
@@ -146,13 +148,6 @@ def _answered(work: Work, key: SealKey | None, speed: float | None) -> str:
     from njord.apps.strategy_runner import run_strategies
 
     return run_strategies(work)
-
-
-# What strategies only see to warm up comes at once.
-def _warm_up_rows(prepared: Prepared) -> int:
-    n_bars = max(strategy.loaded.cls(strategy.params).warm_up() for strategy in prepared.strategies)
-    is_bars = all(source.kind == "bars" for source in prepared.market.sources)
-    return n_bars * len(prepared.spec.instruments) if is_bars else 0
 
 
 # --- paper ---
@@ -169,6 +164,7 @@ class _Paper:
         key: SealKey,
         root: Path,
         json_out: bool,
+        out: TextIO,
     ) -> None:
         self._config = loaded.config
         self._prepared = prepared
@@ -177,31 +173,26 @@ class _Paper:
         self._root = root
         self._json_out = json_out
         self._policy = StopPolicy(loaded.config.paper.stop_policy)
-        self._outlet = Outlet(sys.stdout, lambda n: f"({n:,} lines were not shown)\n")
-        self._waited_s = 0.0
-        self._stop_reason = ""
+        self._stopper = Stopper()
         self._trader: PaperTrader | None = None
-        self._node: PaperNode | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._outlet = open_outlet(out, json_out, self._stop)
+        self._waited_s = 0.0
 
     def run(self) -> int:
         """Run the session and return the exit code."""
         try:
-            with _on_signals(self._stop), Progress("messages run again") as progress:
+            with on_signals(self._stop), Progress("messages run again") as progress:
                 state = self._root / self._config.paths.state
                 session = Session.open(self._prepared, state, progress=progress.show)
                 return self._run(session)
         finally:
-            self._outlet.end(_WRITTEN_WITHIN_S)
+            self._outlet.end(WRITTEN_WITHIN_S)
 
-    # The handler runs in the loop's thread, and maybe while the engine waits for a service.
+    # Also while the engine waits for a service, and the loop has no turn.
     def _stop(self, reason: str) -> None:
-        self._stop_reason = self._stop_reason or reason
+        self._stopper.stop(reason)
         if self._trader is not None:
-            self._trader.engine.stop_reason = self._stop_reason
-        if self._loop is not None and self._node is not None:
-            with suppress(RuntimeError):  # The loop has ended.
-                self._loop.call_soon_threadsafe(self._node.request_stop, self._stop_reason)
+            self._trader.engine.stop_reason = self._stopper.reason
 
     def _run(self, session: Session) -> int:
         config = self._config
@@ -216,6 +207,7 @@ class _Paper:
             session.abandon()
             raise
         self._trader = trader
+        trader.engine.stop_reason = self._stopper.reason  # Somebody may have asked before.
         start = Start(
             session=session,
             policy=self._policy,
@@ -228,22 +220,15 @@ class _Paper:
             {"event": "service", "service": PAPER, "text": "waiting for the others"},
             ["waits    for the others: make run-md run-strat run-risk"],
         )
-        ended = self._traded(session, trader)
+        ended, status = self._traded(session, trader)
         order_list_hash = session.recorder.order_list_hash()
-        assert self._node is not None
-        status = self._node.status
         self._put(
             end_event(ended, status, order_list_hash),
             end_lines(ended, status, self._prepared, order_list_hash),
         )
-        if ended.halted:
-            print(f"njord: {ended.reason}", file=sys.stderr)
-            return EXIT_BROKEN
-        for each in session.recorder.suspended:
-            print(f"njord: strategy {each.strategy_id} was suspended: {each.error}", file=sys.stderr)
-        return EXIT_STRATEGY if ended.strategy_failed else EXIT_OK
+        return exit_code(ended, session)
 
-    def _traded(self, session: Session, trader: PaperTrader) -> Ended:
+    def _traded(self, session: Session, trader: PaperTrader) -> tuple[Ended, NodeStatus]:
         config = self._config
         tap = TapProcess(session.folder, self._root, redis_url=self._url)
         watch = KillSwitchWatch(
@@ -267,8 +252,7 @@ class _Paper:
         def poll_tap() -> None:
             tap.poll()
 
-        node = PaperNode(session, trader.feed, watch, options, screen.hear, poll_tap)
-        self._node, reason = node, "it broke"
+        node, reason = PaperNode(session, trader.feed, watch, options, screen.hear, poll_tap), "it broke"
         watch.start()
         tap.start()
         switch = watch.reading()
@@ -276,16 +260,16 @@ class _Paper:
             text = f'the kill switch is {switch.state}: {switch.reason}; next: njord kill clear --reason "…"'
             self._put({"event": "service", "service": PAPER, "text": text}, [f"look     {text}"])
         try:
-            ended = asyncio.run(self._shown(node, screen))
+            ended, status = asyncio.run(shown(node, screen, self._stopper))
             reason = ended.reason
         except Stopped as stopped:
-            ended = self._given_up(session, str(stopped))
+            ended, status = self._given_up(session, str(stopped)), node.status
             reason = ended.reason
         finally:
             watch.stop()
-            tap.stop(_PUBLISHED_WITHIN_S)
+            tap.stop(PUBLISHED_WITHIN_S)
             trader.end(reason)
-        return ended
+        return ended, status
 
     # The engine stands in the middle of a message: nothing can be decided, and so nothing be sent.
     def _given_up(self, session: Session, why: str) -> Ended:
@@ -295,18 +279,6 @@ class _Paper:
             left=tuple(left_orders(session.system, self._policy, why)),
             positions=tuple(left_positions(session.system, self._policy, now_ns, why)),
         )
-
-    async def _shown(self, node: PaperNode, screen: EventScreen) -> Ended:
-        self._loop = asyncio.get_running_loop()
-        if self._stop_reason:
-            self._stop(self._stop_reason)
-        drawing = asyncio.create_task(_draw(node, screen))
-        try:
-            return await node.run()
-        finally:
-            drawing.cancel()
-            with suppress(asyncio.CancelledError):
-                await drawing
 
     # Twice as long every time, so that a service that stays away does not fill the screen.
     def _say_who_is_missing(self, waiting: Waiting | None) -> None:
@@ -325,9 +297,3 @@ class _Paper:
     def _put(self, event: dict[str, object], lines: Iterable[str]) -> None:
         for line in [json_of(event)] if self._json_out else lines:
             self._outlet.write(line + "\n")
-
-
-async def _draw(node: PaperNode, screen: EventScreen) -> None:
-    while True:
-        await asyncio.sleep(screen.every_s)
-        screen.draw(node.status)

@@ -143,6 +143,11 @@ def test_forged_orders_in_the_stream_are_refused_told_and_never_reach_the_venue(
             client.xadd(f"engine.out.{run}", {"a": b"anything"})
         services.start("risk")
         services.all_end()
+        with services.redis.client() as client:
+            streams = client.keys(f"*.{run}")
+            assert isinstance(streams, list)
+            assert len(streams) == 3
+            assert all(client.ttl(stream) != -1 for stream in streams)  # None stays in Redis for ever.
         assert services.order_list_hash() == services.backtest()["order_list_hash"]
         journal = services.journal()
         alerts = [line for line in journal.splitlines() if b'"kind":"Alert"' in line]
