@@ -113,7 +113,7 @@ class LiveSource:
         self._tasks: list[asyncio.Task[None]] = []
         self._connection: asyncio.Task[None] | None = None
         self._is_open = False
-        self._is_probing = False
+        self._probed: set[int] = set()  # Markets whose next answer says whether the stream is dead.
         self._is_unanswered = False
         self._heard_ns = 0
         self.n_dials = 0
@@ -248,6 +248,7 @@ class LiveSource:
         if not self._is_open and self.n_dials > 1:
             self._notice("feed: connected again, fetching what was missed")
         self._is_open = True
+        self._probed.clear()
         self._heard_ns = self._clock.now_ns()
         for stream in self.streams:
             stream.interrupted()
@@ -302,8 +303,8 @@ class LiveSource:
         rows = stream.answered(wanted, page_trades(page), now_ns)
         self._tape.add(index, rows, now_ns)
         self._changed.set()
-        if self._is_probing and self._connection is not None:
-            self._is_probing = False
+        if index in self._probed and self._connection is not None:
+            self._probed.discard(index)
             if any(isinstance(row, FeedTrade) and row.ts_venue_ns < now_ns - ON_ITS_WAY_NS for row in rows):
                 self._is_open = False
                 self._connection.cancel()
@@ -311,7 +312,7 @@ class LiveSource:
     # A stream that has said nothing for long: what does the record say?
     def _probe(self, now_ns: int) -> None:
         if self._is_open and now_ns - self._heard_ns > self._options.silent_after_s * NS_PER_S:
-            self._is_probing = True
+            self._probed.update(range(len(self.streams)))
             self._heard_ns = now_ns
             for stream in self.streams:
                 stream.interrupted()
