@@ -238,6 +238,7 @@ class PaperNode:
         self, blocks: AsyncGenerator[MarketBlock], stopping: "asyncio.Task[Literal[True]]"
     ) -> Ended:
         policy, system, host = self._options.stop_policy, self._system, self._host
+        strategy_failed = not self._stop_reason  # What comes during the stop is not what it stops for.
         reason = self._stop_reason or f"strategy failed: {self._session.recorder.suspended[-1].error}"
         now = asyncio.get_running_loop().time
         until_s = now() + self._options.stop_within_s - _STOP_MARGIN_S
@@ -256,7 +257,7 @@ class PaperNode:
             reason=reason,
             left=tuple(left_orders(system, policy)),
             positions=tuple(left_positions(system, policy, host.now_ns)),
-            strategy_failed=not self._stop_reason,
+            strategy_failed=strategy_failed,
             feed_failed=self._feed_failed,
         )
 

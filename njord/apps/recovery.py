@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from njord.backtest.host import SimulatedHost
+from njord.backtest.host import SimulatedHost, ends_data
 from njord.backtest.recorded_run import RecordedRows
 from njord.core.codec import decode
 from njord.core.contracts import (
@@ -26,11 +26,9 @@ from njord.core.contracts import (
     TimerFired,
 )
 from njord.core.errors import JournalError
-from njord.core.types import TradingState
 from njord.storage.journal import JournalWriter
 from njord.storage.tape import ROWS, Difference, Recorded, Tape, shown
 
-HOST: Final = "host"  # The source of what a host says of itself.
 _HOST_MADE: Final = (TimerFired, OrderUpdate, FillEvent, FundingEvent)
 _STEPS_SHOWN = 8192
 
@@ -125,7 +123,7 @@ def _step(recorded: Recorded, host: SimulatedHost, market: RecordedRows, seen: R
         raise Difference(recorded.seq, f"recorded {_text(recorded)}, which nothing makes now")
     elif isinstance(message, KillSwitchState):
         seen.controls[message.source] = message
-        if message.source == HOST and message.state is TradingState.HALTED:
+        if ends_data(message):
             host.finish()  # The end of the data: it says so itself.
         else:
             host.tell(message)

@@ -15,10 +15,10 @@ from njord.adapters.clock import Stopwatch
 from njord.adapters.state_lock import StateLock
 from njord.apps.feed_file import FeedFile
 from njord.apps.fenced_disk import FencedDisk
-from njord.apps.recovery import HOST, Recovered, SessionJournal, recover
+from njord.apps.recovery import Recovered, SessionJournal, recover
 from njord.apps.session_files import SessionFiles, check_name, session_folder
 from njord.backtest.feed_blocks import FEED_NAME
-from njord.backtest.host import SimulatedHost
+from njord.backtest.host import HOST, SimulatedHost
 from njord.backtest.market import Market
 from njord.backtest.recorded_run import RecordedRows
 from njord.backtest.recorder import Recorder

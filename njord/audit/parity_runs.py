@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from njord.audit.parity_witness import Enough, Witness
-from njord.backtest.host import SimulatedHost
+from njord.backtest.host import SimulatedHost, ends_data
 from njord.backtest.market_open import RecordedMarket
 from njord.backtest.recorded_run import RecordedRows, RecordedRun
 from njord.backtest.recorder import Recorder
@@ -27,18 +27,15 @@ from njord.core.contracts import (
     EXTERNAL,
     FillEvent,
     FundingEvent,
-    KillSwitchState,
     Message,
     PositionSnapshot,
     Ref,
 )
 from njord.core.errors import JournalError
-from njord.core.types import TradingState
 from njord.storage.journal_reader import JournalState
 from njord.storage.tape import ROWS, Difference, records
 from njord.system import System, SystemSpec
 
-_HOST = "host"  # The source of what a host says of itself.
 _ROWS_SHOWN = 8192
 OnRows = Callable[[int], None]
 
@@ -104,7 +101,7 @@ def read_session(
         held = _whole(held)
         script.n_last = len([message for message in held if not isinstance(message, Ref)])
         if held and not isinstance(held[0], ROWS):
-            script.ends_with = "finish" if _is_finish(held[0]) else "control"
+            script.ends_with = "finish" if ends_data(held[0]) else "control"
     _hear(held, script, witness, on_rows)
     script.n_rows, script.last_ns = witness.n_rows, witness.last_ns
     return script
@@ -139,17 +136,10 @@ def _hear(held: list[Message], script: Script, witness: Witness, on_rows: OnRows
     if isinstance(first, ROWS):
         if witness.n_rows % _ROWS_SHOWN == 0:
             on_rows(witness.n_rows)
-    elif first is not None and _is_finish(first):
+    elif first is not None and ends_data(first):
         script.has_finished = True
     elif first is not None:
         script.controls.append(Control(witness.n_rows, first))
-
-
-def _is_finish(message: Message) -> bool:
-    return isinstance(message, KillSwitchState) and (message.source, message.state) == (
-        _HOST,
-        TradingState.HALTED,
-    )
 
 
 def run_again(

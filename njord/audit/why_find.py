@@ -27,8 +27,9 @@ from njord.core.contracts import (
 from njord.core.errors import ConfigError
 from njord.storage.journal_reader import read_blocks
 
-_ORDER_NO = re.compile(r"(?:order\s*|#)(\d+)")
+_ORDER_NO = re.compile(r"(?:order\s*|#)([0-9]{1,18})")
 _FILL = re.compile(r"(?:fill|trade)\s*(\S+)")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _NEAREST_MAX = 3
 _COMPARED_MAX = 10_000  # Ids that are compared letter by letter; of more the neighbors by name are nearest.
 _SHOWN_MAX = 4
@@ -110,7 +111,6 @@ class JournalIndex:
             int, tuple[str, int]
         ] = {}  # Client order id, or "" and where the liquidation stands.
         self.last_seq = 0
-        self.proposals: list[tuple[int, int, str]] = []  # (ts_ns, seq, strategy) of every intent.
         for block in read_blocks(journal):
             for line in block.lines:
                 self._note(line.seq, line.message)
@@ -120,12 +120,10 @@ class JournalIndex:
         message = decode(text)
         if isinstance(message, OrderIntent):
             self._wishes[message.intent_id] = _Wish(seq, message.strategy_id, message.instrument)
-            self.proposals.append((message.ts_ns, seq, message.strategy_id))
         elif isinstance(message, (CancelIntent, AmendIntent)):
             what = "cancel" if isinstance(message, CancelIntent) else "amendment"
             wish = _Wish(seq, message.strategy_id, message.instrument, message.client_order_id, what)
             self._wishes[message.intent_id] = wish
-            self.proposals.append((message.ts_ns, seq, message.strategy_id))
         elif isinstance(message, RiskDecision):
             if message.intent_id in self._wishes:
                 self._wishes[message.intent_id].last_seq = seq
@@ -198,7 +196,7 @@ class JournalIndex:
             yield Found(self._of_order(text))
         yield from self._of_wish(text)
         yield from self._of_trade(text)
-        if text.isascii() and text.isdigit() and int(text) in self._by_number:
+        if _NUMBER.fullmatch(text) and int(text) in self._by_number:
             yield self._numbered(int(text))
 
     def _numbered(self, number: int) -> Found:

@@ -14,6 +14,7 @@ from njord.audit.why_rerun import Heard
 from njord.audit.why_state import Standing, standing, standing_lines
 from njord.audit.why_tell import decision_line, sizing_line
 from njord.audit.why_words import (
+    asker,
     event_line,
     features_of,
     order_words,
@@ -23,12 +24,12 @@ from njord.audit.why_words import (
     target_words,
     when,
 )
+from njord.backtest.host import ends_data
 from njord.core.contracts import (
     AmendIntent,
     Bar,
     BookEvent,
     CancelIntent,
-    KillSwitchState,
     Message,
     OrderEvent,
     OrderIntent,
@@ -39,7 +40,6 @@ from njord.core.contracts import (
     TradeEvent,
 )
 from njord.core.instrument import Instrument
-from njord.core.types import TradingState
 from njord.core.units import NS_PER_MINUTE
 from njord.portfolio.rebalance import Sizing
 from njord.risk.rules.base import Answer
@@ -92,7 +92,8 @@ class MomentWatch:
         """Take note of a message that nobody has acted on yet."""
         message = heard.message
         if not heard.by:
-            if self.stood is None and (message.ts_ns > self._at_ns or _ends(message)):
+            # Once the data have ended, what is told is about no market any more.
+            if self.stood is None and (message.ts_ns > self._at_ns or ends_data(message)):
                 self.stood = standing(system, *self._owner)
             self._event = heard
             self._by_intent.clear()  # The gate decides within the step that asks.
@@ -161,15 +162,6 @@ class MomentWatch:
         """Return what was proposed within the moment."""
         from_ns = self._at_ns - self.window_ns
         return [deed for deed in self._deeds if from_ns < deed.heard.message.ts_ns <= self._at_ns]
-
-
-# The data have ended: what is told from here on is about no market any more.
-def _ends(message: Message) -> bool:
-    return (
-        isinstance(message, KillSwitchState)
-        and message.source == "host"
-        and message.state is TradingState.HALTED
-    )
 
 
 # --- telling it ------------------------------------------------------------------------------------------------------
@@ -253,7 +245,7 @@ def _deed_lines(deed: Deed, instrument: Instrument, asset: str) -> Iterator[Line
     elif isinstance(message, (CancelIntent, AmendIntent)):
         what = "canceled" if isinstance(message, CancelIntent) else "amended"
         facts = (("order", message.client_order_id),)
-        who = "It" if deed.heard.by == "strategies" else "The order manager"
+        who = asker(deed.heard, "It")
         yield Line(text=f"{who} wanted an order {what}", seq=seq, ts_ns=message.ts_ns, facts=facts)
     if deed.sizing is not None and isinstance(message, Target):
         yield sizing_line(message, deed.sizing, instrument, asset)

@@ -10,11 +10,10 @@ from typing import Protocol
 
 import msgspec
 
-from njord.backtest.recorded_run import RecordedRows, RecordedRun
+from njord.backtest.recorded_run import RecordedRun, inbound
 from njord.backtest.simulation import precompute
-from njord.core.codec import decode
 from njord.core.component import Component, Handler
-from njord.core.contracts import INBOUND, Message, Ref
+from njord.core.contracts import Message
 from njord.core.engine import Engine
 from njord.core.errors import ConfigError, JournalError
 from njord.storage.tape import Difference, Tape
@@ -64,19 +63,11 @@ def rerun(run: RecordedRun, listener: Listener, last_seq: int, progress: Progres
         trace.system = system = System(run.spec(), trace)
         engine = Engine(tuple(_Watched(name, stage, trace) for name, stage in system.stages.items()), trace)
         precompute(system, market)
-        rows, n_steps = RecordedRows(market), 0
         try:
-            while (recorded := tape.peek()) is not None and not listener.is_done:
-                if recorded.message is None:
-                    message = rows.next(recorded.seq)
-                else:
-                    message = decode(recorded.message)
-                    if not isinstance(message, INBOUND):
-                        raise Difference(recorded.seq, "recorded what the engine did not derive")
-                    if isinstance(message, Ref):
-                        rows.refer(message, recorded.seq)
+            for n_steps, message in enumerate(inbound(tape, market), 1):
                 engine.step(message)
-                n_steps += 1
+                if listener.is_done:
+                    break
                 if n_steps % _STEPS_SHOWN == 0:
                     progress(min(tape.seq, last_seq), last_seq)
         except Difference as difference:

@@ -10,6 +10,7 @@ from njord.audit.why_state import standing_lines
 from njord.audit.why_words import (
     amendment_facts,
     amount_text,
+    asker,
     average_text,
     event_line,
     features_of,
@@ -241,9 +242,7 @@ def _at_venue(watch: OrderWatch, instrument: Instrument) -> Iterator[Line]:
 def _ask_line(noted: Noted, message: CancelIntent | AmendIntent, instrument: Instrument) -> Line:
     because = f": {message.reason}" if message.reason else ""
     is_cancel = isinstance(message, CancelIntent)
-    who = {"strategies": message.strategy_id, "rebalancer": "The rebalancer"}.get(
-        noted.heard.by, "The order manager"
-    )
+    who = asker(noted.heard, message.strategy_id)
     facts: Facts = (("intent", message.intent_id),)
     if isinstance(message, AmendIntent):
         facts += amendment_facts(message, instrument)

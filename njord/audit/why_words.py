@@ -35,6 +35,11 @@ from njord.risk.rules.base import Answer
 _AVERAGE_DIGITS = 4  # Decimals that an average price has more than the tick.
 _FEATURE_DIGITS = 10
 _BPS = Decimal(10_000)
+_ASKERS = {
+    "rebalancer": "The rebalancer",
+    "oms": "The order manager",
+    "flatten": "The kill switch",
+}
 _SPANS = frozenset({"age_ns", "max_age_ns"})
 _STATES = {
     OrderStatus.ACCEPTED: "The venue accepted it",
@@ -215,6 +220,11 @@ def target_words(target: Target, instrument: Instrument) -> str:
     if target.qty is not None:
         return f"{plain(target.qty)} {instrument.base}"
     return f"{target.weight} of equity in {instrument.symbol}"
+
+
+def asker(heard: Heard, strategy: str) -> str:
+    """Return who wanted an order canceled or amended: a stage's name, or `strategy` where it was the strategy."""
+    return _ASKERS.get(heard.by, strategy)
 
 
 def features_of(message: Target | OrderIntent) -> Facts:

@@ -10,7 +10,7 @@ every fill. Who feeds it, and how fast, is nothing to it: `runner.py` from histo
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from njord.backtest.recorder import Recorder
 from njord.core.account import Account
@@ -35,6 +35,7 @@ from njord.core.units import FOREVER_NS
 from njord.execution.gateway import Gateway
 from njord.venues.simulated import Report, SimulatedVenue
 
+HOST: Final = "host"  # The source of what a host says of itself.
 _ORDERS: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, AmendEvent})
 _LEAVES: frozenset[type[Message]] = _ORDERS | {TimerSet}
 _TimerKey = tuple[str, int, str]
@@ -45,6 +46,15 @@ class Stepper(Protocol):
 
     def step(self, message: Message) -> list[Message]:
         """Run a message and everything it causes to completion; return all of it, in order."""
+
+
+def ends_data(message: Message) -> bool:
+    """Say whether a message is a host's own word that the data have ended."""
+    return (
+        isinstance(message, KillSwitchState)
+        and message.source == HOST
+        and message.state is TradingState.HALTED
+    )
 
 
 class Timers:
@@ -182,7 +192,7 @@ class SimulatedHost:
     def switch(self, state: TradingState) -> None:
         """Tell the engine the state of a market that ends by itself: no source is behind it."""
         ts_ns = self.now_ns
-        self.tell(KillSwitchState(ts_ns=ts_ns, state=state, source="host", valid_until_ns=FOREVER_NS))
+        self.tell(KillSwitchState(ts_ns=ts_ns, state=state, source=HOST, valid_until_ns=FOREVER_NS))
 
     # --- what is due ---
 

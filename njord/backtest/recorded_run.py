@@ -23,7 +23,7 @@ from njord.backtest.market_open import MarketRequest, RecordedMarket, open_marke
 from njord.backtest.simulation import account_of
 from njord.core.codec import decode, encode
 from njord.core.config import Config
-from njord.core.contracts import Message, Ref, RunStarted
+from njord.core.contracts import INBOUND, Message, Ref, RunStarted
 from njord.core.errors import ConfigError, DataError, JournalError
 from njord.core.instrument import Instrument
 from njord.core.registry import convert_params
@@ -287,3 +287,25 @@ class RecordedRows:
             raise Difference(seq, "recorded a market data row, but no Ref names it")
         self.told = ()
         return self._messages.popleft()
+
+
+def inbound(tape: Tape, market: RecordedMarket) -> Iterator[Message]:
+    """Yield what came into an engine that writes to `tape`: the next message once it has made all before it.
+
+    Raises:
+        DataError: A dataset has changed.
+        Difference: The engine did not make what was recorded, or other rows are read than were.
+    """
+    rows = RecordedRows(market)
+    while (recorded := tape.peek()) is not None:
+        if recorded.message is None:
+            yield rows.next(recorded.seq)
+            continue
+        message = decode(recorded.message)
+        if not isinstance(message, INBOUND):
+            raise Difference(
+                recorded.seq, f"recorded {shown(recorded.message)} which the engine did not derive"
+            )
+        if isinstance(message, Ref):
+            rows.refer(message, recorded.seq)
+        yield message

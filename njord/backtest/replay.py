@@ -11,12 +11,10 @@ from pathlib import Path
 import msgspec
 
 from njord.backtest.market_open import RecordedMarket
-from njord.backtest.recorded_run import RecordedRows, RecordedRun, open_run
+from njord.backtest.recorded_run import RecordedRun, inbound, open_run
 from njord.backtest.simulation import precompute
-from njord.core.codec import decode
-from njord.core.contracts import INBOUND, Message, Ref
 from njord.storage.journal_reader import JournalState, scan
-from njord.storage.tape import Difference, Tape, shown
+from njord.storage.tape import Difference, Tape
 from njord.system import System
 
 Progress = Callable[[int, int], None]
@@ -105,21 +103,7 @@ def _torn(state: JournalState) -> tuple[str, ...]:
 
 
 def _drive(tape: Tape, system: System, market: RecordedMarket, progress: Callable[[int], None]) -> None:
-    rows = RecordedRows(market)
-    n_steps = 0
-    while (recorded := tape.peek()) is not None:
-        message: Message
-        if recorded.message is None:
-            message = rows.next(recorded.seq)
-        else:
-            message = decode(recorded.message)
-            if not isinstance(message, INBOUND):
-                raise Difference(
-                    recorded.seq, f"recorded {shown(recorded.message)} which the engine did not derive"
-                )
-            if isinstance(message, Ref):
-                rows.refer(message, recorded.seq)
+    for n_steps, message in enumerate(inbound(tape, market), 1):
         system.engine.step(message)
-        n_steps += 1
         if n_steps % _STEPS_SHOWN == 0:
             progress(tape.seq)

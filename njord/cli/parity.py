@@ -17,9 +17,7 @@ from njord.cli.request import find_data
 from njord.performance.summary import to_json_values
 
 
-def run(
-    session: str, settings: Mapping[str, str | None], data: tuple[Path, ...], json_out: bool, root: Path
-) -> int:
+def run(session: str, settings: Mapping[str, str], data: tuple[Path, ...], json_out: bool, root: Path) -> int:
     """Run the verb and return its exit code: 0 = the same in everything, 1 = a difference."""
     store = root / load_config(root).config.paths.data
     with (
@@ -28,7 +26,7 @@ def run(
     ):
         found = parity(
             session_folder(root, session),
-            {key: text for key, text in settings.items() if text is not None},
+            settings,
             tuple(find_data(path, store) for path in data),
             progress.show,
         )

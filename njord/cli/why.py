@@ -103,7 +103,9 @@ def _chapter(chapter: Chapter, day: int) -> RenderableType:
         table.add_column(no_wrap=True, justify="right", style="dim")
         table.add_column(ratio=1, overflow="fold")
         for line in chapter.lines:
-            table.add_row(_time(line, day), _latency(line), _line(line, day))
+            table.add_row(
+                "" if line.ts_ns is None else _time(line.ts_ns, day), _latency(line), _line(line, day)
+            )
         parts.append(table)
     if chapter.rulings:
         parts.append(_rulings(chapter.rulings))
@@ -111,11 +113,9 @@ def _chapter(chapter: Chapter, day: int) -> RenderableType:
 
 
 # Of another day than the story's: with its date.
-def _time(line: Line, day: int) -> Text:
-    if line.ts_ns is None:
-        return Text("")
-    text = when(line.ts_ns)
-    return Text(text.partition(" ")[2] if line.ts_ns // NS_PER_DAY == day else text)
+def _time(ts_ns: int, day: int) -> str:
+    text = when(ts_ns)
+    return text.partition(" ")[2] if ts_ns // NS_PER_DAY == day else text
 
 
 def _latency(line: Line) -> str:
@@ -125,18 +125,13 @@ def _latency(line: Line) -> str:
 def _line(line: Line, day: int) -> Text:
     text = Text(line.text)
     if line.ts_venue_ns is not None:
-        text.append(f" (at the venue {_time_of(line.ts_venue_ns, day)})", style="dim")
+        text.append(f" (at the venue {_time(line.ts_venue_ns, day)})", style="dim")
     if line.seq:
         text.append(f"  #{line.seq}", style="dim")
     if line.facts:
         text.append("\n")
         text.append(number_words(line.facts), style="cyan")
     return text
-
-
-def _time_of(ts_ns: int, day: int) -> str:
-    text = when(ts_ns)
-    return text.partition(" ")[2] if ts_ns // NS_PER_DAY == day else text
 
 
 def _rulings(rulings: tuple[Ruling, ...]) -> Table:

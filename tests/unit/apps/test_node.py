@@ -225,6 +225,17 @@ def test_a_session_whose_strategies_all_raised_stops_by_its_policy_and_stays_sto
         assert again.n_rows == 16
 
 
+def test_a_signal_while_a_failed_strategy_s_orders_end_does_not_hide_the_failure(tmp_path: Path) -> None:
+    settings = {"backtest.entry_latency_ns": "60000000000"}
+    world = make_world(tmp_path, params=("raises_at=16",), settings=settings)
+    with world.prepared.market:
+        session = open_session(world)
+        ended = run(session, stop_at=17)
+    assert session.n_rows >= 17
+    assert ended.reason.startswith("strategy failed: busy.py:")
+    assert ended.strategy_failed
+
+
 def test_the_status_is_a_picture_of_the_session(world: World) -> None:
     from njord.apps.node import PaperNode
     from tests.unit.apps.paper_world import PiecesFeed, SwitchByRow

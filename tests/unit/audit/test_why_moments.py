@@ -7,7 +7,7 @@ import pytest
 from njord.audit.story import Story, rulings_of
 from njord.audit.why import why
 from njord.core.errors import ConfigError
-from tests.unit.audit.why_scene import FAILS, QUIET, SCRIPT, at, make_run
+from tests.unit.audit.why_scene import FAILS, HEADER, QUIET, SCRIPT, at, make_run
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,16 @@ def test_a_moment_says_what_the_strategy_said_and_how_it_was_sized(run: Path) ->
         "It wanted 1 BTC: again",
         "It has what it wants already, or it is on its way: nothing to do",
     ]
+
+
+def test_a_cancel_is_told_as_the_wish_of_the_stage_that_made_it(tmp_path: Path) -> None:
+    script = """
+    def on_bar(self, ctx, bar):
+        return {3: Target(qty=1), 4: Target(qty=0)}.get(ctx.n_bars)
+"""
+    settings = {"backtest.entry_latency_ns": "60000000000"}
+    story = why(make_run(tmp_path, HEADER + script, settings=settings), None, at=at(4))
+    assert "The rebalancer wanted an order canceled" in texts(story, "proposals")
 
 
 @pytest.mark.parametrize("bar", [5, 6, 20])
