@@ -1,0 +1,1 @@
+"""WHAT HOLDS: sweeps, walk-forward, Monte Carlo. Many runs of one idea in, an honest number out."""
