@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from njord.kernels.book import IntArray
-from njord.kernels.exchange import ROW_ASK, ROW_BID, ROW_BUY, ROW_CLEAR, ROW_SELL
+from njord.kernels.exchange_rows import ROW_ASK, ROW_BID, ROW_BUY, ROW_CLEAR, ROW_SELL
 
 CAPTURE = (
     Path(__file__).resolve().parents[2]

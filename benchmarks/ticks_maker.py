@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.ticks_capture import LOTS_PER_UNIT, TICKS_PER_UNIT, Recorded
-from njord.kernels._jit import kernel
-from njord.kernels.book import ASK, BEST, BID, HEADER, SIDE, IntArray, best, clear, new_book, set_level
-from njord.kernels.exchange import HAPPENED, ROW_ASK, ROW_BID, ROW_CLEAR, add, advance, cancel, uncross
-from njord.kernels.exchange_orders import GTC, N_OUT, NOW, OF, TS_NS, Exchange, new_exchange
+from njord.kernels.book import ASK, BID, IntArray, best
+from njord.kernels.book_jit import bare_kernel
+from njord.kernels.exchange import HAPPENED, ROWS_USED, add, advance, cancel
+from njord.kernels.exchange_orders import DONE, GTC, N_OUT, NOW, OF, TS_NS, Exchange, new_exchange
 from njord.kernels.exchange_queue import PROBABILITY
 from njord.venues import tick_market
 from njord.venues.tick_market import Happening, MarketRows, TickMarket, TickOrder
@@ -32,9 +32,9 @@ _ACCEPTED, _GONE, _FILLED = 0, 1, 2  # Answers.
 _PENDING, _RESTING, _CANCELING = 0, 1, 2  # An order as the maker sees it.
 
 # What the compiled maker counts.
-_STEPS, _TRADES, _POSITION, _CASH, _VALUE, _LAST_ID, _N_OWN, _ROW = range(8)
-_HEAD, _TAIL = 8, 9  # Of the requests; of the answers two behind.
-_COUNTS = 12
+_STEPS, _TRADES, _POSITION, _CASH, _VALUE, _LAST_ID, _N_OWN = range(7)
+_HEAD, _TAIL = 7, 8  # Of the requests; of the answers two behind.
+_COUNTS = 11
 
 
 class Figures(NamedTuple):
@@ -77,20 +77,19 @@ def run_compiled(recorded: Recorded, step_ns: int, with_orders: bool = True) -> 
         step_ns: How often it looks.
         with_orders: False: the exchange and the book at home run, and nobody trades.
     """
-    x = new_exchange(PROBABILITY, False, room=2**14, n_orders=_ORDERS, n_out=2**14)
+    x, home = (new_exchange(PROBABILITY, False, room=2**14, n_orders=_ORDERS, n_out=2**14) for _ in range(2))
     maker = _Maker(*(np.zeros(shape, np.int64) for shape in (_COUNTS, (4, _ORDERS), (5, _RING), (3, _RING))))
-    home = new_book(room=2**14)
     if not _run(x, recorded.at_exchange, home, recorded.at_home, maker, step_ns, with_orders):
         raise SystemExit("the exchange asks for more room than the benchmark gives it")
     counts = maker.counts.tolist()
     return figures(*counts[: _VALUE + 1])
 
 
-@kernel
+@bare_kernel
 def _run(
     x: Exchange,
     rows: IntArray,
-    home: IntArray,
+    home: Exchange,
     home_rows: IntArray,
     maker: _Maker,
     step_ns: int,
@@ -101,16 +100,19 @@ def _run(
     while now <= last:
         now += step_ns
         maker.counts[_STEPS] += 1
-        if not _exchange_until(x, rows, maker, now) or not _home_until(home, home_rows, maker, now):
+        if not _exchange_until(x, rows, maker, now):
+            return False
+        said = advance(home, home_rows, now)  # What a listener knows is an exchange where nobody trades.
+        if said != DONE and said != ROWS_USED:
             return False
         _hear(maker, now)
         if with_orders:
-            _decide(home, maker, now + LATENCY_NS)
+            _decide(home.book, maker, now + LATENCY_NS)
     return True
 
 
 # The exchange up to now: its market first, then the requests of the same time.
-@kernel
+@bare_kernel
 def _exchange_until(x: Exchange, rows: IntArray, maker: _Maker, now: int) -> bool:
     requests = maker.requests
     while True:
@@ -121,8 +123,8 @@ def _exchange_until(x: Exchange, rows: IntArray, maker: _Maker, now: int) -> boo
             said = advance(x, rows, min(due, now))
             for out in range(x.head[N_OUT]):
                 _answer(maker, x.out[out, TS_NS] + LATENCY_NS, _FILLED, x.out[out, OF])
-        if x.head[NOW] > min(due, now):
-            return False  # It stopped for lack of room.
+        if said != DONE and said != ROWS_USED:
+            return False
         if due > now:
             return True
         maker.counts[_HEAD] += 1
@@ -131,33 +133,13 @@ def _exchange_until(x: Exchange, rows: IntArray, maker: _Maker, now: int) -> boo
         if requests[1, slot] == _CANCEL:
             if cancel(x, order_id) > 0:
                 _answer(maker, due + LATENCY_NS, _GONE, order_id)
-        elif add(x, order_id, requests[3, slot], QUANTITY, requests[4, slot], 0, 0, 0, 1, GTC) != 0:
+        elif add(x, order_id, requests[3, slot], QUANTITY, requests[4, slot], 0, 0, 0, 1, GTC) != DONE:
             return False
         else:
             _answer(maker, due + LATENCY_NS, _GONE if x.head[N_OUT] else _ACCEPTED, order_id)
 
 
-@kernel
-def _home_until(home: IntArray, rows: IntArray, maker: _Maker, now: int) -> bool:
-    for row in range(maker.counts[_ROW], rows.shape[1]):
-        if rows[1, row] > now:
-            maker.counts[_ROW] = row
-            return True
-        if rows[0, row] <= ROW_ASK:
-            side = rows[0, row] - ROW_BID
-            at_best = HEADER + side * home[SIDE] + BEST
-            before = home[at_best]
-            if not set_level(home, side, rows[2, row], rows[3, row]):
-                return False
-            if home[at_best] < before:
-                uncross(home, side)
-        elif rows[0, row] == ROW_CLEAR:
-            clear(home)
-    maker.counts[_ROW] = rows.shape[1]
-    return True
-
-
-@kernel
+@bare_kernel
 def _answer(maker: _Maker, ts_ns: int, what: int, order_id: int) -> None:
     slot = maker.counts[_TAIL + 2] & (_RING - 1)
     maker.answers[0, slot] = ts_ns
@@ -166,7 +148,7 @@ def _answer(maker: _Maker, ts_ns: int, what: int, order_id: int) -> None:
     maker.counts[_TAIL + 2] += 1
 
 
-@kernel
+@bare_kernel
 def _request(maker: _Maker, ts_ns: int, what: int, order_id: int, sign: int, price: int) -> None:
     slot = maker.counts[_TAIL] & (_RING - 1)
     maker.requests[0, slot] = ts_ns
@@ -177,7 +159,7 @@ def _request(maker: _Maker, ts_ns: int, what: int, order_id: int, sign: int, pri
     maker.counts[_TAIL] += 1
 
 
-@kernel
+@bare_kernel
 def _hear(maker: _Maker, now: int) -> None:
     counts, own = maker.counts, maker.own
     while counts[_HEAD + 2] != counts[_TAIL + 2] and maker.answers[0, counts[_HEAD + 2] & (_RING - 1)] <= now:
@@ -201,7 +183,7 @@ def _hear(maker: _Maker, now: int) -> None:
             break
 
 
-@kernel
+@bare_kernel
 def _decide(home: IntArray, maker: _Maker, arrives_ns: int) -> None:
     counts, own = maker.counts, maker.own
     bid, ask = best(home, BID)[0], best(home, ASK)[0]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels._jit import kernel
+from njord.kernels.book_jit import bare_kernel
 
 IntArray = NDArray[np.int64]
 
@@ -32,7 +32,7 @@ HEADER = 3
 # A side's block: its own header, the lots in the window, bits, bits over the bits, the table's keys, the table's lots.
 BASE = 0  # The window's first key.
 BEST = 1  # The lowest key, NO_LEVEL while empty.
-_N = 2  # Levels in the window.
+N_DENSE = 2  # Levels in the window.
 N_FAR = 3  # Levels in the table.
 LOTS = 4
 
@@ -73,34 +73,34 @@ def grown(book: IntArray) -> IntArray:
     return wider
 
 
-@kernel
+@bare_kernel
 def _block(book: IntArray, side: int) -> Any:
     return HEADER + side * book[SIDE]
 
 
 # Where a side's bits, their bits, and its table begin, from its block's start.
-@kernel
+@bare_kernel
 def _bits(book: IntArray) -> Any:
     return LOTS + book[WINDOW]
 
 
-@kernel
+@bare_kernel
 def _tops(book: IntArray) -> Any:
     return LOTS + book[WINDOW] + (book[WINDOW] >> 5)
 
 
-@kernel
+@bare_kernel
 def far_at(book: IntArray) -> Any:
     """Return where a side's table of levels beyond the window begins, from the side's start."""
     return LOTS + book[WINDOW] + (book[WINDOW] >> 5) + max(1, book[WINDOW] >> 10)
 
 
-@kernel
+@bare_kernel
 def _lowest(bits: int) -> Any:
     return _INDEX[(((bits & -bits) * _DE_BRUIJN) & 0xFFFFFFFF) >> 27]
 
 
-@kernel
+@bare_kernel
 def next_index(book: IntArray, at: int, index: int) -> Any:
     """Return the first level at `index` or deeper in the window of the side that begins at `at`; -1 if there is none."""
     window = book[WINDOW]
@@ -130,14 +130,14 @@ def next_index(book: IntArray, at: int, index: int) -> Any:
     return (word << 5) + _lowest(book[bits + word])
 
 
-@kernel
+@bare_kernel
 def _mark(book: IntArray, at: int, index: int) -> None:
     word = index >> 5
     book[at + _bits(book) + word] |= 1 << (index & 31)
     book[at + _tops(book) + (word >> 5)] |= 1 << (word & 31)
 
 
-@kernel
+@bare_kernel
 def _unmark(book: IntArray, at: int, index: int) -> None:
     word = index >> 5
     bits = at + _bits(book) + word
@@ -149,8 +149,9 @@ def _unmark(book: IntArray, at: int, index: int) -> None:
 # --- the table of levels beyond the window: open addressing, linear probing, 0 is a free slot ---
 
 
-@kernel
-def _slot(book: IntArray, at: int, key: int) -> Any:
+@bare_kernel
+def far_slot(book: IntArray, at: int, key: int) -> Any:
+    """Return the slot of a key in the table of the side that begins at `at`: its own, or the free one it would take."""
     mask = book[ROOM] - 1
     keys = at + far_at(book)
     slot = (key ^ (key >> 16)) & mask
@@ -159,22 +160,22 @@ def _slot(book: IntArray, at: int, key: int) -> Any:
     return slot
 
 
-@kernel
+@bare_kernel
 def _far_put(book: IntArray, at: int, key: int, lots: int) -> None:
     keys = at + far_at(book)
-    slot = _slot(book, at, key)
+    slot = far_slot(book, at, key)
     if not book[keys + slot]:
         book[keys + slot] = key
         book[at + N_FAR] += 1
     book[keys + book[ROOM] + slot] = lots
 
 
-@kernel
+@bare_kernel
 def _far_take(book: IntArray, at: int, key: int) -> None:
     room = book[ROOM]
     mask = room - 1
     keys = at + far_at(book)
-    hole = _slot(book, at, key)
+    hole = far_slot(book, at, key)
     if not book[keys + hole]:
         return
     book[at + N_FAR] -= 1
@@ -196,7 +197,7 @@ def _far_take(book: IntArray, at: int, key: int) -> None:
 
 
 # Moves the window toward better prices, so that `key` lies a quarter into it; what it leaves behind goes to the table.
-@kernel
+@bare_kernel
 def _move(book: IntArray, at: int, key: int) -> None:
     window = book[WINDOW]
     shift = book[at + BASE] - (key - (window >> 2))
@@ -215,12 +216,12 @@ def _move(book: IntArray, at: int, key: int) -> None:
                 _mark(book, at, index + shift)
             else:
                 _far_put(book, at, book[at + BASE] + index, lots)
-                book[at + _N] -= 1
+                book[at + N_DENSE] -= 1
     book[at + BASE] -= shift
 
 
 # Fills an empty window with the best levels of the table.
-@kernel
+@bare_kernel
 def _refill(book: IntArray, at: int) -> None:
     window, room = book[WINDOW], book[ROOM]
     keys = at + far_at(book)
@@ -232,22 +233,16 @@ def _refill(book: IntArray, at: int) -> None:
     base = best - (window >> 2)
     book[at + BASE] = base
     book[at + BEST] = best
-    held = book[keys : keys + 2 * room].copy()
-    book[keys : keys + room] = 0
-    book[at + N_FAR] = 0
     for slot in range(room):
-        key = held[slot]
-        if not key:
-            continue
-        if key - base < window:
-            book[at + LOTS + key - base] = held[room + slot]
+        while book[keys + slot] != 0 and book[keys + slot] - base < window:
+            key = book[keys + slot]
+            book[at + LOTS + key - base] = book[keys + room + slot]
             _mark(book, at, key - base)
-            book[at + _N] += 1
-        else:
-            _far_put(book, at, key, held[room + slot])
+            book[at + N_DENSE] += 1
+            _far_take(book, at, key)  # Another that belongs here may come into this slot.
 
 
-@kernel
+@bare_kernel
 def set_level(book: IntArray, side: int, price: int, lots: int) -> bool:
     """Set the quantity at `price` on one side, 0 to remove it; return False, unchanged, if the book must grow first.
 
@@ -266,20 +261,20 @@ def set_level(book: IntArray, side: int, price: int, lots: int) -> bool:
         if lots:
             if not before:
                 _mark(book, at, index)
-                book[at + _N] += 1
+                book[at + N_DENSE] += 1
                 book[at + BEST] = min(book[at + BEST], key)
         elif before:
             _unmark(book, at, index)
-            book[at + _N] -= 1
+            book[at + N_DENSE] -= 1
             if key == book[at + BEST]:
                 _find_best(book, at, index)
         return True
     return _set_outside(book, at, key, lots)
 
 
-@kernel
+@bare_kernel
 def _find_best(book: IntArray, at: int, index: int) -> None:
-    if book[at + _N]:
+    if book[at + N_DENSE]:
         book[at + BEST] = book[at + BASE] + next_index(book, at, index)
     elif book[at + N_FAR]:
         _refill(book, at)
@@ -287,7 +282,7 @@ def _find_best(book: IntArray, at: int, index: int) -> None:
         book[at + BEST] = NO_LEVEL
 
 
-@kernel
+@bare_kernel
 def _set_outside(book: IntArray, at: int, key: int, lots: int) -> bool:
     window, half = book[WINDOW], book[ROOM] >> 1
     if book[at + BEST] == NO_LEVEL:
@@ -295,7 +290,7 @@ def _set_outside(book: IntArray, at: int, key: int, lots: int) -> bool:
             book[at + BASE] = key - (window >> 2)
             book[at + BEST] = key
             book[at + LOTS + (window >> 2)] = lots
-            book[at + _N] = 1
+            book[at + N_DENSE] = 1
             _mark(book, at, window >> 2)
         return True
     if key > book[at + BASE]:
@@ -307,17 +302,17 @@ def _set_outside(book: IntArray, at: int, key: int, lots: int) -> bool:
         _far_put(book, at, key, lots)
         return True
     if lots:
-        if book[at + N_FAR] + book[at + _N] > half:
+        if book[at + N_FAR] + book[at + N_DENSE] > half:
             return False
         _move(book, at, key)
         book[at + LOTS + (window >> 2)] = lots
-        book[at + _N] += 1
+        book[at + N_DENSE] += 1
         book[at + BEST] = key
         _mark(book, at, window >> 2)
     return True
 
 
-@kernel
+@bare_kernel
 def clear(book: IntArray) -> None:
     """Remove every level."""
     for side in range(2):
@@ -329,7 +324,7 @@ def clear(book: IntArray) -> None:
 # --- questions ---
 
 
-@kernel
+@bare_kernel
 def best(book: IntArray, side: int) -> tuple[int, int]:
     """Return (price, lots) of the best level of a side; (0, 0) if it is empty."""
     at = HEADER + side * book[SIDE]
@@ -339,8 +334,8 @@ def best(book: IntArray, side: int) -> tuple[int, int]:
     return (key if side == ASK else -key), book[at + LOTS + key - book[at + BASE]]
 
 
-@kernel
+@bare_kernel
 def n_levels(book: IntArray, side: int) -> Any:
     """Return how many levels a side has."""
     at = HEADER + side * book[SIDE]
-    return book[at + _N] + book[at + N_FAR]
+    return book[at + N_DENSE] + book[at + N_FAR]

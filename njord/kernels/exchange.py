@@ -5,12 +5,13 @@ and fills them by the rules of `exchange_fills`. There is no money in it, no tim
 written to the table `out`, which each call begins anew. All of it can be called from other kernels.
 """
 
-from njord.kernels._jit import kernel
 from njord.kernels.book import BEST, BID, HEADER, NO_LEVEL, SIDE, IntArray, clear, set_level
+from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange_fills import (
     arrive,
     level_lots,
     meet_level,
+    meet_touch,
     meet_trade,
     wake,
     wakes,
@@ -31,7 +32,6 @@ from njord.kernels.exchange_orders import (
     NUMBER,
     ORDERS_FULL,
     OUT_FULL,
-    RESTING,
     ROW,
     SIGN,
     STATE,
@@ -45,9 +45,19 @@ from njord.kernels.exchange_orders import (
     remove,
     trailing,
 )
-
-# Rows. A level's row sets it, 0 lots remove it; CLEAR empties the book because a snapshot's levels follow.
-ROW_BID, ROW_ASK, ROW_BUY, ROW_SELL, ROW_CLEAR = 1, 2, 3, 4, 5
+from njord.kernels.exchange_rows import (
+    ROW_ASK,
+    ROW_BID,
+    ROW_BUY,
+    ROW_CLEAR,
+    ROW_KIND,
+    ROW_LOTS,
+    ROW_PRICE,
+    ROW_TS_NS,
+    Reach,
+    reach_of,
+    run_quiet,
+)
 
 # What `advance` says besides DONE, BOOK_FULL and OUT_FULL.
 HAPPENED = 4  # The row before `ROW` made something happen.
@@ -55,28 +65,13 @@ ROWS_USED = 5
 # What `amend` says besides DONE and OUT_FULL.
 UNKNOWN_ORDER, REFUSED = 6, 7
 
-ROW_SIZE = 4  # Kind, venue time, price, lots.
-_TS_NS, _PRICE, _LOTS = 1, 2, 3
 
-
-@kernel
-def uncross(book: IntArray, side: int) -> None:
-    """Remove what the best level of `side` crosses of the other side: it is stale."""
-    after = book[HEADER + side * book[SIDE] + BEST]
-    other = 1 - side
-    across = HEADER + other * book[SIDE] + BEST
-    while book[across] != NO_LEVEL and book[across] <= -after:
-        set_level(book, other, -book[across] if other == BID else book[across], 0)
-
-
-@kernel
+@bare_kernel
 def advance(x: Exchange, rows: IntArray, until_ns: int) -> int:
     """Run rows from head[ROW] on, until one makes something happen to an order or is later than `until_ns`.
 
-    The level is set here and not in a function of its own: that costs ten nanoseconds a row.
-
     Args:
-        x: The exchange; head[ROW] is moved on, head[NOW] becomes the time of the last row that it ran.
+        x: The exchange; head[ROW] is moved on, head[NOW] becomes the time of what happened.
         rows: Shape (ROW_SIZE, n). Kind: ROW_BID to ROW_CLEAR. Venue time, never falling. Price: 1 to PRICE_MAX, of no
             meaning in a ROW_CLEAR. Lots: >= 0.
         until_ns: The last time to run.
@@ -85,59 +80,65 @@ def advance(x: Exchange, rows: IntArray, until_ns: int) -> int:
         DONE: the next row is later. HAPPENED: see `out`. ROWS_USED: there are no more rows. BOOK_FULL or OUT_FULL: grow
         that, and call again; the row at head[ROW] has changed nothing.
     """
-    head, book = x.head, x.book
+    head = x.head
     head[N_OUT] = 0
-    low, high = _span(x)
-    for row in range(head[ROW], rows.shape[1]):
-        if rows[_TS_NS, row] > until_ns:
-            head[ROW] = row
+    reach = reach_of(x.orders, head[N_ORDERS])
+    while True:
+        row = run_quiet(x.book, head, rows, head[ROW], until_ns, reach)
+        head[ROW] = row
+        if row == rows.shape[1]:
+            return ROWS_USED
+        if rows[ROW_TS_NS, row] > until_ns:
             return DONE
-        kind, price, lots = rows[0, row], rows[_PRICE, row], rows[_LOTS, row]
+        kind, price, lots = rows[ROW_KIND, row], rows[ROW_PRICE, row], rows[ROW_LOTS, row]
+        head[NOW] = rows[ROW_TS_NS, row]
+        said = DONE
         if kind <= ROW_ASK:
-            side = kind - ROW_BID
-            at_best = HEADER + side * book[SIDE] + BEST
-            before = book[at_best]
-            is_near = low <= price <= high
-            old = level_lots(book, side, price) if is_near else 0
-            if not set_level(book, side, price, lots):
-                head[ROW] = row
-                return BOOK_FULL
-            head[HAS_BOOK] = 1
-            is_better = book[at_best] < before
-            if is_better:
-                uncross(book, side)
-            if high and (is_near or is_better):
-                head[NOW] = rows[_TS_NS, row]
-                meet_level(x, side, price, old, lots, is_better)
+            said = _run_level(x, kind - ROW_BID, price, lots, reach)
         elif kind == ROW_CLEAR:
-            clear(book)
-        elif head[N_ORDERS] == 0:
-            head[LAST] = price
+            clear(x.book)
+        elif lacks_out(x):
+            said = OUT_FULL
         else:
-            head[NOW] = rows[_TS_NS, row]
-            if lacks_out(x):
-                head[ROW] = row
-                return OUT_FULL
-            meet_trade(x, 1 if kind == ROW_BUY else -1, price, lots)
+            meet_trade(x, 1 if kind == ROW_BUY else -1, price, lots, reach.all_rest)
+        if said != DONE:
+            return said
+        head[ROW] = row + 1
         if head[N_OUT]:
-            head[ROW] = row + 1
             return HAPPENED
-    head[ROW] = rows.shape[1]
-    return ROWS_USED
+        if not reach.all_rest:  # One that took may have come to rest.
+            reach = reach_of(x.orders, head[N_ORDERS])
 
 
-# The lowest and the highest price at which we rest, (0, 0) if nowhere: most rows are not near.
-@kernel
-def _span(x: Exchange) -> tuple[int, int]:
-    low = high = 0
-    for at in range(x.head[N_ORDERS]):
-        if x.orders[at, STATE] == RESTING:
-            low = min(low, x.orders[at, LIMIT]) if low else x.orders[at, LIMIT]
-            high = max(high, x.orders[at, LIMIT])
-    return low, high
+@bare_kernel
+def _run_level(x: Exchange, side: int, price: int, lots: int, reach: Reach) -> int:
+    low, high = (reach.bid_low, reach.bid_high) if side == BID else (reach.ask_low, reach.ask_high)
+    is_near = low <= price <= high
+    old = level_lots(x.book, side, price) if is_near else 0
+    at_best = HEADER + side * x.book[SIDE] + BEST
+    before = x.book[at_best]
+    if not set_level(x.book, side, price, lots):
+        return BOOK_FULL
+    x.head[HAS_BOOK] = 1
+    if is_near:
+        meet_level(x, side, price, old, lots)
+    after = x.book[at_best]
+    if after < before:
+        _uncross(x.book, 1 - side, after)
+        if -after >= reach.ask_low if side == BID else after <= reach.bid_high:
+            meet_touch(x, side)
+    return DONE
 
 
-@kernel
+# Removes the levels of `side` that the best key of the other one has come to: they are stale.
+@bare_kernel
+def _uncross(book: IntArray, side: int, across: int) -> None:
+    at_best = HEADER + side * book[SIDE] + BEST
+    while book[at_best] != NO_LEVEL and book[at_best] <= -across:
+        set_level(book, side, -book[at_best] if side == BID else book[at_best], 0)
+
+
+@bare_kernel
 def add(
     x: Exchange,
     number: int,
@@ -173,7 +174,7 @@ def add(
     return DONE
 
 
-@kernel
+@bare_kernel
 def _wait(x: Exchange, at: int) -> None:
     last = x.head[LAST]
     x.orders[at, STATE] = WAITING
@@ -185,7 +186,7 @@ def _wait(x: Exchange, at: int) -> None:
         wake(x, at, last)
 
 
-@kernel
+@bare_kernel
 def cancel(x: Exchange, number: int) -> int:
     """Remove an order; return the lots that were left, -1 if it does not work here."""
     at = find(x, number)
@@ -196,7 +197,7 @@ def cancel(x: Exchange, number: int) -> int:
     return left
 
 
-@kernel
+@bare_kernel
 def shrink(x: Exchange, number: int, lots: int) -> int:
     """Take lots off an order, which keeps its place; return what is left, 0 if it is gone, -1 if it does not work here."""
     at = find(x, number)
@@ -209,7 +210,7 @@ def shrink(x: Exchange, number: int, lots: int) -> int:
     return left
 
 
-@kernel
+@bare_kernel
 def amend(x: Exchange, number: int, left: int, limit: int, trigger: int) -> int:
     """Change an order; 0 leaves a value as it is. Fewer lots keep the place, more lots or another price arrive anew.
 

@@ -16,7 +16,6 @@ A resting order fills at its limit, as maker. One that a trade has triggered nev
 trade's: the levels beyond are about to be removed.
 """
 
-from njord.kernels._jit import kernel
 from njord.kernels.book import (
     ASK,
     BASE,
@@ -33,9 +32,11 @@ from njord.kernels.book import (
     IntArray,
     best,
     far_at,
+    far_slot,
     set_level,
 )
 from njord.kernels.book_depth import lots_within
+from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange_orders import (
     AHEAD,
     ARRIVING,
@@ -82,7 +83,7 @@ from njord.kernels.exchange_orders import (
 from njord.kernels.exchange_queue import ahead_after
 
 
-@kernel
+@bare_kernel
 def level_lots(book: IntArray, side: int, price: int) -> int:
     """Return the lots of a level, wherever it lies; 0 if there is none."""
     at = HEADER + side * book[SIDE]
@@ -96,48 +97,53 @@ def level_lots(book: IntArray, side: int, price: int) -> int:
         return int(book[at + LOTS + index])
     if book[at + N_FAR]:
         keys = at + far_at(book)
-        for slot in range(book[ROOM]):
-            if book[keys + slot] == key:
-                return int(book[keys + book[ROOM] + slot])
+        slot = far_slot(book, at, key)
+        if book[keys + slot]:
+            return int(book[keys + book[ROOM] + slot])
     return 0
 
 
 # --- what rests ---
 
 
-@kernel
-def meet_level(x: Exchange, side: int, price: int, old: int, new: int, is_better: bool) -> None:
-    """Let a level's change meet what rests: queues move, and orders that the other side has come to are filled.
+@bare_kernel
+def meet_level(x: Exchange, side: int, price: int, old: int, new: int) -> None:
+    """Let a level's change move the queues of our orders there.
 
     Args:
-        x: The exchange, its book changed already.
+        x: The exchange.
         side: The level's.
         price: The level's.
         old: Its lots before.
         new: Its lots now.
-        is_better: Whether the side's best price has improved.
     """
+    orders, queue = x.orders, x.queue
+    sign = 1 - 2 * side
+    before_us = -UNKNOWN  # Lots ahead of our order before: no estimate lets a later one overtake it.
+    for at in range(x.head[N_ORDERS]):
+        if orders[at, STATE] == RESTING and orders[at, SIGN] == sign and orders[at, LIMIT] == price:
+            ahead = ahead_after(x.head[MODEL], queue[at, AHEAD], queue[at, TRADED], old, new)
+            before_us = max(before_us, ahead)
+            queue[at, AHEAD] = before_us
+            queue[at, TRADED] = 0.0
+
+
+@bare_kernel
+def meet_touch(x: Exchange, side: int) -> None:
+    """Fill what rests where a side that has improved its best price has come to."""
     sign = 1 - 2 * side
     touch, _ = best(x.book, side)
-    before_us = -UNKNOWN  # Lots ahead of our order before: no estimate lets a later one overtake it.
     at = 0
     while at < x.head[N_ORDERS]:
-        if x.orders[at, STATE] == RESTING:
-            limit = x.orders[at, LIMIT]
-            if x.orders[at, SIGN] == sign:
-                if limit == price:
-                    ahead = ahead_after(x.head[MODEL], x.queue[at, AHEAD], x.queue[at, TRADED], old, new)
-                    before_us = max(before_us, ahead)
-                    x.queue[at, AHEAD] = before_us
-                    x.queue[at, TRADED] = 0.0
-            elif is_better and (limit - touch) * sign <= 0:
-                made(x, at, x.orders[at, LEFT], x.queue[at, AHEAD])
-                continue
-        at += 1
+        is_reached = (x.orders[at, LIMIT] - touch) * sign <= 0
+        if x.orders[at, STATE] == RESTING and x.orders[at, SIGN] != sign and is_reached:
+            made(x, at, x.orders[at, LEFT], x.queue[at, AHEAD])
+        else:
+            at += 1
 
 
-@kernel
-def meet_trade(x: Exchange, sign: int, price: int, lots: int) -> None:
+@bare_kernel
+def meet_trade(x: Exchange, sign: int, price: int, lots: int, all_rest: bool) -> None:
     """Let a trade meet all orders: those that rest, those that wait for a trade, those that wait for a trigger.
 
     Args:
@@ -145,14 +151,16 @@ def meet_trade(x: Exchange, sign: int, price: int, lots: int) -> None:
         sign: Of the aggressor.
         price: Of the trade.
         lots: Of the trade.
+        all_rest: Whether there are none but those that rest.
     """
     x.head[LAST] = price
     _meet_resting(x, sign, price, lots)
-    _meet_taking(x, price, lots)
-    _meet_waiting(x, price)
+    if not all_rest:
+        _meet_taking(x, price, lots)
+        _meet_waiting(x, price)
 
 
-@kernel
+@bare_kernel
 def _meet_resting(x: Exchange, sign: int, price: int, lots: int) -> None:
     left = lots  # Of this trade, after what our earlier orders at its price had of it.
     at = 0
@@ -180,7 +188,7 @@ def _meet_resting(x: Exchange, sign: int, price: int, lots: int) -> None:
 # --- what takes ---
 
 
-@kernel
+@bare_kernel
 def worst_price(sign: int, limit: int) -> int:
     """Return the worst price that an order accepts."""
     if limit:
@@ -188,7 +196,7 @@ def worst_price(sign: int, limit: int) -> int:
     return PRICE_MAX if sign > 0 else 1
 
 
-@kernel
+@bare_kernel
 def paid(sign: int, price: int, bound: int) -> int:
     """Return the price of taking at `price`, never better than `bound` (0 = no bound)."""
     if bound == 0:
@@ -196,7 +204,7 @@ def paid(sign: int, price: int, bound: int) -> int:
     return max(price, bound) if sign > 0 else min(price, bound)
 
 
-@kernel
+@bare_kernel
 def would_take(x: Exchange, sign: int, limit: int, bound: int) -> bool:
     """Say whether an order that arrives now would take, by the book or, without one, by the last trade."""
     if x.head[HAS_BOOK]:
@@ -205,7 +213,7 @@ def would_take(x: Exchange, sign: int, limit: int, bound: int) -> bool:
     return limit == 0 or (x.head[LAST] != 0 and (limit - x.head[LAST]) * sign >= 0)
 
 
-@kernel
+@bare_kernel
 def arrive(x: Exchange, at: int, bound: int) -> None:
     """Let the order at `at` meet the market: it takes, rests, waits for the next trade, or ends.
 
@@ -238,13 +246,13 @@ def arrive(x: Exchange, at: int, bound: int) -> None:
         _rest(x, at)
 
 
-@kernel
+@bare_kernel
 def _end(x: Exchange, at: int, reason: int) -> None:
     tell(x, ENDED, at, 0, x.orders[at, LEFT], reason)
     remove(x, at)
 
 
-@kernel
+@bare_kernel
 def _rest(x: Exchange, at: int) -> None:
     sign, limit = x.orders[at, SIGN], x.orders[at, LIMIT]
     ahead = UNKNOWN
@@ -261,7 +269,7 @@ def _rest(x: Exchange, at: int) -> None:
     sort_in(x, at)
 
 
-@kernel
+@bare_kernel
 def _offers_all(x: Exchange, at: int) -> bool:
     if not x.head[IS_PARTIAL]:
         return True
@@ -270,7 +278,7 @@ def _offers_all(x: Exchange, at: int) -> bool:
     return lots >= x.orders[at, LEFT] or not is_exact
 
 
-@kernel
+@bare_kernel
 def _take(x: Exchange, at: int, bound: int) -> None:
     sign = x.orders[at, SIGN]
     side = ASK if sign > 0 else BID
@@ -290,7 +298,7 @@ def _take(x: Exchange, at: int, bound: int) -> None:
 
 
 # Orders that came without a book: the first trade that they see is theirs, what is left of a limit order rests then.
-@kernel
+@bare_kernel
 def _meet_taking(x: Exchange, price: int, lots: int) -> None:
     left = lots
     at = 0
@@ -326,7 +334,7 @@ def _meet_taking(x: Exchange, price: int, lots: int) -> None:
             at += 1
 
 
-@kernel
+@bare_kernel
 def _meet_waiting(x: Exchange, price: int) -> None:
     for at in range(x.head[N_ORDERS]):
         if x.orders[at, STATE] == WAITING and x.orders[at, TRAIL]:
@@ -342,14 +350,14 @@ def _meet_waiting(x: Exchange, price: int) -> None:
             at += 1
 
 
-@kernel
+@bare_kernel
 def wakes(x: Exchange, at: int, price: int) -> bool:
     """Say whether a trade at `price` triggers the waiting order at `at`."""
     is_take_profit = x.orders[at, IS_TAKE_PROFIT] != 0
     return triggered(x.orders[at, SIGN], is_take_profit, x.orders[at, TRIGGER], price)
 
 
-@kernel
+@bare_kernel
 def wake(x: Exchange, at: int, price: int) -> None:
     """Trigger an order by a trade at `price`, and let it arrive."""
     tell(x, TRIGGERED, at, price, x.orders[at, LEFT], NO_REASON)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels import book as books
-from njord.kernels._jit import kernel
 from njord.kernels.book import ASK, BID, IntArray, n_levels, new_book
+from njord.kernels.book_jit import bare_kernel
 from njord.kernels.triggers import is_triggered, trailed
 
 FloatArray = NDArray[np.float64]
@@ -123,11 +123,11 @@ def grown(x: Exchange, full: int) -> Exchange:
     return x._replace(out=np.concatenate((x.out, np.zeros_like(x.out))))
 
 
-triggered = kernel(is_triggered)
-trailing = kernel(trailed)
+triggered = bare_kernel(is_triggered)
+trailing = bare_kernel(trailed)
 
 
-@kernel
+@bare_kernel
 def lacks_out(x: Exchange) -> bool:
     """Say whether the next row or order could make more happen than there is room for.
 
@@ -137,7 +137,7 @@ def lacks_out(x: Exchange) -> bool:
     return bool(x.out.shape[0] < 4 * (x.head[N_ORDERS] + 1) + levels)
 
 
-@kernel
+@bare_kernel
 def tell(x: Exchange, what: int, at: int, price: int, lots: int, reason: int) -> None:
     """Note what happened to the order at `at`; fills of makers by `tell_made`."""
     row = x.head[N_OUT]
@@ -153,7 +153,7 @@ def tell(x: Exchange, what: int, at: int, price: int, lots: int, reason: int) ->
     x.head[N_OUT] = row + 1
 
 
-@kernel
+@bare_kernel
 def made(x: Exchange, at: int, lots: int, ahead: float) -> bool:
     """Fill a resting order at its limit; return whether it is gone."""
     row = x.head[N_OUT]
@@ -168,13 +168,13 @@ def made(x: Exchange, at: int, lots: int, ahead: float) -> bool:
     return False
 
 
-@kernel
+@bare_kernel
 def whole(ahead: float) -> int:
     """Return an estimate of lots ahead as a whole number; UNKNOWN_LOTS if there is none."""
     return UNKNOWN_LOTS if ahead == UNKNOWN else int(max(0.0, ahead) + 0.5)
 
 
-@kernel
+@bare_kernel
 def find(x: Exchange, number: int) -> int:
     """Return where an order lies; -1 if it does not work here."""
     for at in range(x.head[N_ORDERS]):
@@ -183,7 +183,7 @@ def find(x: Exchange, number: int) -> int:
     return -1
 
 
-@kernel
+@bare_kernel
 def remove(x: Exchange, at: int) -> None:
     """Take an order out; those behind it move up."""
     n = x.head[N_ORDERS] - 1
@@ -192,7 +192,7 @@ def remove(x: Exchange, at: int) -> None:
     x.head[N_ORDERS] = n
 
 
-@kernel
+@bare_kernel
 def _move(x: Exchange, source: int, target: int) -> None:
     for field in range(ORDER_SIZE):
         x.orders[target, field] = x.orders[source, field]
@@ -200,24 +200,27 @@ def _move(x: Exchange, source: int, target: int) -> None:
         x.queue[target, field] = x.queue[source, field]
 
 
-@kernel
+@bare_kernel
+def _swap(x: Exchange, one: int, other: int) -> None:
+    for field in range(ORDER_SIZE):
+        x.orders[one, field], x.orders[other, field] = x.orders[other, field], x.orders[one, field]
+    for field in range(QUEUE_SIZE):
+        x.queue[one, field], x.queue[other, field] = x.queue[other, field], x.queue[one, field]
+
+
+@bare_kernel
 def sort_in(x: Exchange, at: int) -> None:
     """Move an order behind all that rest on its side at its limit or a better one, and before all at a worse one."""
     sign, limit = x.orders[at, SIGN], x.orders[at, LIMIT]
-    order, place = x.orders[at].copy(), x.queue[at].copy()
-    remove(x, at)
-    n = x.head[N_ORDERS]
-    to = n
-    for row in range(n):
-        if (
-            x.orders[row, STATE] == RESTING
-            and x.orders[row, SIGN] == sign
-            and (limit - x.orders[row, LIMIT]) * sign > 0
-        ):
-            to = row
-            break
-    for row in range(n, to, -1):
-        _move(x, row - 1, row)
-    x.orders[to] = order
-    x.queue[to] = place
-    x.head[N_ORDERS] = n + 1
+    last = x.head[N_ORDERS] - 1
+    for row in range(at, last):
+        _swap(x, row, row + 1)
+    to = 0
+    while to < last and not (
+        x.orders[to, STATE] == RESTING
+        and x.orders[to, SIGN] == sign
+        and (limit - x.orders[to, LIMIT]) * sign > 0
+    ):
+        to += 1
+    for row in range(last, to, -1):
+        _swap(x, row, row - 1)

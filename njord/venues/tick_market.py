@@ -16,9 +16,9 @@ from njord.core.errors import ConfigError, DataError, InvariantError
 from njord.core.types import OrderReason, TimeInForce
 from njord.kernels import exchange, exchange_orders
 from njord.kernels.book import ASK, BID, PRICE_MAX, IntArray, best
-from njord.kernels.exchange import ROW_BID, ROW_BUY, ROW_CLEAR, ROW_SIZE
 from njord.kernels.exchange_orders import HAS_BOOK, LAST, N_ORDERS, N_OUT, NOW, ROW
 from njord.kernels.exchange_queue import PROBABILITY, RISK_AVERSE
+from njord.kernels.exchange_rows import ROW_BID, ROW_BUY, ROW_CLEAR, ROW_SIZE
 
 QUEUE_MODELS = {"risk_averse": RISK_AVERSE, "probability": PROBABILITY}
 UNKNOWN_ORDER = -1

@@ -1,5 +1,5 @@
 """The book equals a dictionary of levels, whatever happens: windows that move, tables that grow, huge prices; a book
-rebuilt from blocks equals one rebuilt event by event."""
+that rows of a market move, too; and one rebuilt from blocks equals one rebuilt event by event."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +15,10 @@ from njord.data.book_sync import BookSync
 from njord.kernels.book import ASK, BID, PRICE_MAX, IntArray, best, n_levels
 from njord.kernels.book_depth import depth
 from njord.kernels.book_events import BOOK_ASK, BOOK_BID, BOOK_END, BOOK_SNAPSHOT
+from njord.kernels.exchange import ROWS_USED, advance
+from njord.kernels.exchange_orders import BOOK_FULL, grown, new_exchange
+from njord.kernels.exchange_queue import PROBABILITY
+from njord.kernels.exchange_rows import ROW_BID
 from njord.storage.store.kinds import COLUMNS, DataKind
 
 Levels = dict[int, int]
@@ -67,6 +71,37 @@ def test_a_book_equals_a_dictionary_of_levels(
         assert (fill.qty_lots, fill.cost, fill.worst_ticks) == (wanted - left, cost, worst)
         good = [lots for price, lots in expected if (price >= limit if which == BID else price <= limit)]
         assert book.lots_until(side.opposite, limit) == sum(good)
+
+
+CENTER = 2**61
+DISTANCES = st.one_of(st.integers(-8, 40), PRICES.map(lambda price: min(price, CENTER - 1)))
+
+
+@given(
+    st.sampled_from([64, 1024, 4096]),
+    st.lists(st.tuples(st.sampled_from([BID, ASK]), DISTANCES, st.integers(0, 2)), max_size=60),
+)
+def test_rows_of_a_market_leave_the_levels_that_single_changes_leave(
+    window: int, changes: list[tuple[int, int, int]]
+) -> None:
+    rows = np.array([(ROW_BID + side, 0, CENTER + (2 * side - 1) * off, lots) for side, off, lots in changes])
+    x = new_exchange(PROBABILITY, False, window=window, room=2)
+    while (said := advance(x, np.require(rows.reshape(-1, 4).T, np.int64, "C"), 0)) != ROWS_USED:
+        assert said == BOOK_FULL
+        x = grown(x, said)
+    naive: tuple[Levels, Levels] = ({}, {})
+    for side, off, lots in changes:
+        price = CENTER + (2 * side - 1) * off
+        was = naive_depth(naive[side], side)[:1]
+        naive[side][price] = lots
+        if not lots:
+            del naive[side][price]
+        elif not was or (price - was[0][0]) * (1 - 2 * side) > 0:
+            for other in [each for each in naive[1 - side] if (each - price) * (1 - 2 * side) <= 0]:
+                del naive[1 - side][other]
+    for side in (BID, ASK):
+        assert n_levels(x.book, side) == len(naive[side])
+        assert kernel_depth(x.book, side, len(naive[side]) + 1) == naive_depth(naive[side], side)
 
 
 class Event(NamedTuple):

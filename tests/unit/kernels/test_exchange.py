@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from njord.kernels import exchange, exchange_orders
-from njord.kernels.exchange import HAPPENED, ROW_ASK, ROW_BID, ROW_SELL, ROWS_USED
+from njord.kernels.exchange import HAPPENED, ROWS_USED
 from njord.kernels.exchange_orders import (
     BOOK_FULL,
     DONE,
@@ -21,6 +21,7 @@ from njord.kernels.exchange_orders import (
     new_exchange,
 )
 from njord.kernels.exchange_queue import PROBABILITY, RISK_AVERSE, ahead_after
+from njord.kernels.exchange_rows import ROW_ASK, ROW_BID, ROW_SELL
 from njord.kernels.triggers import is_triggered, trailed
 
 FOREVER = 2**63 - 1
