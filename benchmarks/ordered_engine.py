@@ -1,7 +1,11 @@
-"""One million minute bars through the ordered engine with the Python SMA cross, everything journaled.
+"""One million minute bars through the ordered engine with SMA crosses, everything journaled.
+
+`sma_cross` as it is shipped, and beside it `examples/sma_cross_python.py`: a Python strategy in the fast lane, whose
+indicators are computed a block at a time and which is called only where they cross. Both send the same orders.
 
 Each run is a process of its own, so that peak memory and the time to the first result are those of a user. Run all:
-`make bench`. The child form prints one JSON line: `python -m benchmarks.ordered_engine child DATA FAST SLOW`.
+`make bench`. The child form prints one JSON line: `python -m benchmarks.ordered_engine child DATA FAST SLOW
+[STRATEGY]`.
 Options: --runs N (default 5), --bars N (default 1,000,000), --quick (one run, no memory series).
 """
 
@@ -28,6 +32,8 @@ SEED = 42
 BARS = 1_000_000
 TRADING = (10, 30)  # About 39,000 orders per million bars.
 QUIET = (1_000, 5_000)  # Few orders: what is left is the cost of bars.
+SHIPPED = "sma_cross"
+FAST_LANE = str(Path(__file__).parents[1] / "examples" / "sma_cross_python.py")
 
 
 def data_file(n_bars: int) -> Path:
@@ -40,12 +46,12 @@ def data_file(n_bars: int) -> Path:
     return path
 
 
-def child(data: Path, fast: int, slow: int) -> dict[str, Any]:
+def child(data: Path, fast: int, slow: int, strategy: str = SHIPPED) -> dict[str, Any]:
     """Run one backtest in this process and return its figures."""
     started = time.perf_counter()
     from njord.backtest.session import run_backtest
 
-    with tempfile.TemporaryDirectory() as folder, _prepared(data, fast, slow) as prepared:
+    with tempfile.TemporaryDirectory() as folder, _prepared(data, fast, slow, strategy) as prepared:
         opened = time.perf_counter()
         cpu = time.process_time()
         finished = run_backtest(prepared, Path(folder))
@@ -65,12 +71,12 @@ def child(data: Path, fast: int, slow: int) -> dict[str, Any]:
 
 
 class _prepared:  # Reads as a function where it is used.
-    def __init__(self, data: Path, fast: int, slow: int) -> None:
+    def __init__(self, data: Path, fast: int, slow: int, strategy: str = SHIPPED) -> None:
         from njord.adapters.config_loader import load_config
         from njord.backtest.session import BacktestRequest, prepare
 
         request = BacktestRequest(
-            strategy="sma_cross", data=data, params=(f"fast={fast}", f"slow={slow}"), qty=Decimal(1)
+            strategy=strategy, data=data, params=(f"fast={fast}", f"slow={slow}"), qty=Decimal(1)
         )
         config = load_config(Path("/nonexistent"), {"backtest.capital": "100000000"}, {}).config
         self._run = prepare(request, config, {})
@@ -82,9 +88,10 @@ class _prepared:  # Reads as a function where it is used.
         self._run.market.close()
 
 
-def in_process(data: Path, windows: tuple[int, int]) -> dict[str, Any]:
+def in_process(data: Path, windows: tuple[int, int], strategy: str = SHIPPED) -> dict[str, Any]:
     """Return a child's figures."""
     command = [sys.executable, "-m", "benchmarks.ordered_engine", "child", str(data), *map(str, windows)]
+    command.append(strategy)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
@@ -122,14 +129,27 @@ def main() -> None:
         f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, commit {machine['commit']}"
     )
     data = data_file(options.bars)
-    runs = [in_process(data, TRADING) for _ in range(1 if options.quick else options.runs)]
+    runs, lane, quiet = [], [], []
+    for _ in range(1 if options.quick else options.runs):  # In turn, so that both meet the same machine.
+        runs.append(in_process(data, TRADING))
+        lane.append(in_process(data, TRADING, FAST_LANE))
+        quiet.append(in_process(data, QUIET, FAST_LANE))
     rates = sorted(run["bars_per_s"] for run in runs)
-    if len({run["order_list_hash"] for run in runs}) != 1:
+    if len({run["order_list_hash"] for run in (*runs, *lane)}) != 1:
         raise SystemExit("the runs disagree: their order lists have different hashes")
     typical = runs[0]
     print(f"{typical['bars']:,} bars, {typical['fills']:,} fills, {typical['messages']:,} messages journaled")
     print(
         f"engine      {statistics.median(rates):>10,.0f} bars/s (median of {len(rates)}, {rates[0]:,}-{rates[-1]:,})"
+    )
+    lane_rates, quiet_rates = (sorted(run["bars_per_s"] for run in each) for each in (lane, quiet))
+    print(
+        f"fast lane   {statistics.median(lane_rates):>10,.0f} bars/s, a Python strategy that sleeps "
+        f"({lane_rates[0]:,}-{lane_rates[-1]:,})"
+    )
+    print(
+        f"  if quiet  {statistics.median(quiet_rates):>10,.0f} bars/s with {quiet[0]['fills']} fills "
+        f"({quiet_rates[0]:,}-{quiet_rates[-1]:,})"
     )
     yardstick = bare_loop_ns(data, *TRADING)
     times = 1e9 / statistics.median(rates) / yardstick
@@ -145,7 +165,7 @@ def main() -> None:
     costs = [] if options.quick else list(profile(data))
     for name, share in costs:
         print(f"next cost   {share:>9.1%}  {name}")
-    _remember(machine, runs, rates, yardstick, first, memory, costs)
+    _remember(machine, runs, (rates, lane_rates, quiet_rates), yardstick, first, memory, costs)
 
 
 def _memory_series(n_bars: int) -> list[dict[str, Any]]:
@@ -160,23 +180,22 @@ def _memory_series(n_bars: int) -> list[dict[str, Any]]:
 def _remember(
     machine: dict[str, str | int],
     runs: list[dict[str, Any]],
-    rates: list[int],
+    all_rates: tuple[list[int], list[int], list[int]],
     yardstick: float,
     first: float,
     memory: list[dict[str, Any]],
     costs: list[tuple[str, float]],
 ) -> None:
+    rates = [
+        {"median": statistics.median(each), "lowest": each[0], "highest": each[-1], "n": len(each)}
+        for each in all_rates
+    ]
     record = {
         "day": time.strftime("%Y-%m-%d", time.gmtime()),
         **machine,
         "bars": runs[0]["bars"],
         "fills": runs[0]["fills"],
-        "bars_per_s": {
-            "median": statistics.median(rates),
-            "lowest": rates[0],
-            "highest": rates[-1],
-            "n": len(rates),
-        },
+        **dict(zip(("bars_per_s", "fast_lane_bars_per_s", "quiet_bars_per_s"), rates, strict=True)),
         "yardstick_ns_per_bar": round(yardstick, 1),
         "first_result_s": first,
         "peak_rss_mib": max(run["peak_rss_mib"] for run in runs),
@@ -191,6 +210,6 @@ def _remember(
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
-        print(json.dumps(child(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
+        print(json.dumps(child(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:6])))
     else:
         main()

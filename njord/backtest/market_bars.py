@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from njord.backtest.bar_rows import BarRows
 from njord.backtest.market import IntArray, Piece
 from njord.backtest.reported import PricePiece, Source
-from njord.core.contracts import Bar
 from njord.storage.dataset import BarChunk, BarDataset
 from njord.strategies.features import BarColumns
 
@@ -48,7 +48,7 @@ class BarFeed:
         index, interval_ns = self.source.instrument, self.source.interval_ns
         for chunk in self.chunks():
             yield Piece(
-                chunk_bars(chunk, interval_ns, index),
+                BarRows(chunk, interval_ns, index),
                 chunk.ts_open_ns + interval_ns,
                 np.arange(chunk.first_row + 1, chunk.first_row + 1 + chunk.close.size),
                 chunk.close,
@@ -87,25 +87,6 @@ class BarFeed:
     def close(self) -> None:
         """Let go of the bars."""
         self.bars.close()
-
-
-def chunk_bars(chunk: BarChunk, interval_ns: int, instrument: int) -> list[Bar]:
-    """Return a chunk's rows as messages."""
-    columns = (chunk.ts_open_ns, chunk.open, chunk.high, chunk.low, chunk.close, chunk.volume_lots)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        Bar(
-            ts_ns=ts_open_ns + interval_ns,
-            instrument=instrument,
-            ts_open_ns=ts_open_ns,
-            open=open_,
-            high=high,
-            low=low,
-            close=close,
-            volume_lots=volume,
-        )
-        for ts_open_ns, open_, high, low, close, volume in rows
-    ]
 
 
 def _open_ns(bars: BarDataset, row: int) -> int:

@@ -19,6 +19,7 @@ from njord.backtest.poison_tape import CutReached, CutTape, Differs
 from njord.backtest.rerun import strategies_of
 from njord.backtest.simulation import Prepared, simulate
 from njord.backtest.utc import at
+from njord.backtest.wake_check import check_wakes
 from njord.core.contracts import (
     Bar,
     BookEvent,
@@ -110,6 +111,9 @@ def check(prepared: Prepared, market: Market, folder: Path, n_cuts: int, seed: i
         folder: Where its journal lies, finished.
         n_cuts: How many are wanted, within the first fifth of the events.
         seed: What they are drawn from.
+
+    Raises:
+        Overslept: The run differs because a strategy's `wakes` is not true: all cuts call every bar.
     """
     warm_up = _warm_up_events(prepared, market)
     cuts = everyday(market, n_cuts, seed, warm_up)
@@ -161,6 +165,8 @@ def _examine(
             difference = found
         finally:
             tape.close()
+        if difference is not None:
+            check_wakes(prepared, market, folder, cut.ts_ns)
         changed = features.first_changed(poisoned, difference) if features is not None else None
         if difference is not None:
             leaks.append(_leak(cut, difference, changed))

@@ -7,12 +7,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import numpy as np
+
+from njord.backtest.bar_rows import BarRows
 from njord.backtest.equity import EquityRecorder
 from njord.backtest.host import SimulatedHost
 from njord.backtest.market import Market, MarketBlock
 from njord.backtest.recorder import Recorder
 from njord.core.contracts import Bar, RunStarted
 from njord.core.types import TradingState
+from njord.core.units import NS_PER_DAY
 from njord.performance.streaming import EquityStatistics
 from njord.system import System
 from njord.venues.simulated import SimulatedVenue
@@ -44,6 +48,7 @@ class HistoryHost:
         instruments = market.instruments
         has_ticks = [market.has_ticks(index) for index in range(len(instruments))]
         account = system.ledger.account
+        self._system = system
         self._engine = system.engine
         self._venue = venue
         self._market = market
@@ -82,6 +87,9 @@ class HistoryHost:
         host.tell(started)
         host.switch(TradingState.ACTIVE)
         run_block = self._run_bars if self._is_one_of_bars else self._run_mixed
+        strategies = self._system.strategies
+        if self._is_one_of_bars and self._system.may_skip and strategies.sleep_on(0):
+            run_block = self._run_awake
         n_events = 0
         for block in self._market.blocks():
             ends = until_ns is not None and block.messages[-1].ts_ns > until_ns
@@ -89,6 +97,7 @@ class HistoryHost:
             if known.messages:
                 for ref in known.refs:
                     host.tell(ref)
+                self._foresee(known)
                 run_block(known)
                 self._close_block(known)
                 n_events += len(known.messages)
@@ -120,6 +129,64 @@ class HistoryHost:
                 venue.observe(bar)
                 host.follow(done, ts_ns)
         host.last_bar = bars[-1]
+
+    # Indicators of a block that is known as columns are computed at once; of others bar by bar.
+    def _foresee(self, block: MarketBlock) -> None:
+        bars, strategies = block.messages, self._system.strategies
+        if self._is_one_of_bars and isinstance(bars, BarRows):
+            strategies.foresee(0, bars.columns(self._market.instruments[0]))
+            return
+        for index in range(len(self._market.instruments)):
+            strategies.foresee(index, None)
+
+    # The same loop where every strategy says at which bars it may do anything: as long as nothing else could happen the
+    # bars in between are passed over at once, one UTC day at a time, since the gate looks at equity between days.
+    def _run_awake(self, block: MarketBlock) -> None:
+        bars = cast(Sequence[Bar], block.messages)
+        self._system.strategies.begin(0, bars)
+        if not isinstance(bars, BarRows):  # Nobody has computed where they wake.
+            self._run_bars(block)
+            return
+        host, venue, skip, timers = self._host, self._venue, self._system.skip, self._host.timers
+        may_need = venue.terms.account == "perpetual" or venue.terms.entry_latency_ns > 0
+        ts_ns = bars.ts_ns
+        days = -(-ts_ns // NS_PER_DAY)
+        wakes = self._system.strategies.awake(0, len(bars))
+        is_stop = wakes.copy()
+        is_stop[1:] |= days[1:] != days[:-1]
+        is_stop[0] = True
+        stops = [*np.flatnonzero(is_stop).tolist(), len(bars)]
+        at = row = 0
+        while row < len(bars):
+            stop = stops[at]
+            if not venue.n_working and not (may_need and venue.needs_bars):
+                if timers.next_due_ns <= ts_ns[-1]:
+                    stop = min(stop, int(np.searchsorted(ts_ns, timers.next_due_ns)))
+                if stop > row:
+                    host.last_bar = bars[stop - 1]
+                    skip(host.last_bar, stop - row)
+                    row = stop
+                    continue
+            self._row = row
+            self._show(bars[row], is_awake=bool(wakes[row]))
+            at += row == stops[at]
+            row += 1
+
+    # One bar as `_run_bars` has it. Who sleeps is not called even where an order meets the bar.
+    def _show(self, bar: Bar, is_awake: bool) -> None:
+        host, venue, ts_ns = self._host, self._venue, bar.ts_ns
+        if host.timers.next_due_ns <= ts_ns:
+            host.fire(ts_ns)
+        if venue.n_working or venue.needs_bars:
+            host.deliver(venue.on_bar(bar), ts_ns)
+        host.last_bar = bar
+        if not is_awake:
+            self._system.skip(bar, 1)
+            return
+        done = self._engine.step(bar)
+        if len(done) > 1:
+            venue.observe(bar)
+            host.follow(done, ts_ns)
 
     # Several instruments, or ticks.
     def _run_mixed(self, block: MarketBlock) -> None:

@@ -121,8 +121,8 @@ def _declared(prepared: Prepared) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         yield strategy_id, max(warm_up for _, warm_up in own), tuple(index for index, _ in own)
 
 
-class _NoJournal:
-    """Keeps nothing: only the proposals count, and those are heard as they are made."""
+class _EveryBar:
+    """Keeps nothing, and counts no rows: a strategy that sleeps is woken at every bar here."""
 
     def append(self, message: Message) -> None:
         """Do nothing."""
@@ -136,7 +136,7 @@ def _listen(
     def make(name: str, cls: type[Strategy]) -> type[Strategy]:
         return listening(cls, plan.start_ns, length, heard) if name == strategy_id else silent(cls)
 
-    simulate(with_classes(prepared, make), MarketSlice(market, from_ns, plan.end_ns), _NoJournal())
+    simulate(with_classes(prepared, make), MarketSlice(market, from_ns, plan.end_ns), _EveryBar())
     return heard
 
 

@@ -2,9 +2,9 @@
 
 The inputs are whole ticks (or lots), so that a sum over a window is exact however long it has rolled, and depends on
 nothing before the window. Plain functions, each self-contained: a strategy calls them interpreted, where numbers have no
-bounds; `rolling_batch.py` compiles the very same text, and refuses what an int64 can not hold. Only the last division
-and root are floats, each rounded once. Units are those of the inputs; before the window is full a value is NaN. There
-is no missing value among whole numbers: a row that has none must be left out.
+bounds; `rolling_batch.py` says the same of whole arrays bit for bit, and refuses what an int64 can not hold. Only the
+last division and root are floats, each rounded once. Units are those of the inputs; before the window is full a value
+is NaN. There is no missing value among whole numbers: a row that has none must be left out.
 """
 
 from math import sqrt

@@ -18,18 +18,40 @@ from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInFo
 from njord.strategies.base import Proposals, Strategy, StrategyParams
 from njord.strategies.bracket import bracket
 from njord.strategies.context import BarView, Context
-from njord.strategies.features import BarColumns, FloatArray
+from njord.strategies.features import BarColumns, BoolArray, FloatArray
+from njord.strategies.indicators import (
+    Atr,
+    Band,
+    Deviation,
+    Ema,
+    Highest,
+    Indicator,
+    Lowest,
+    Rsi,
+    Slope,
+    Sma,
+    Tema,
+    Value,
+)
 
 __all__ = [
     "VENUE",
     "AmendIntent",
+    "Atr",
+    "Band",
     "BarColumns",
     "BarView",
     "BookEvent",
+    "BoolArray",
     "CancelIntent",
     "Context",
+    "Deviation",
+    "Ema",
     "FillEvent",
     "FloatArray",
+    "Highest",
+    "Indicator",
+    "Lowest",
     "OrderIntent",
     "OrderReason",
     "OrderStatus",
@@ -37,13 +59,18 @@ __all__ = [
     "OrderUpdate",
     "Proposal",
     "Proposals",
+    "Rsi",
     "Side",
+    "Slope",
+    "Sma",
     "Strategy",
     "StrategyParams",
     "Target",
+    "Tema",
     "TimeInForce",
     "TimerFired",
     "TimerSet",
     "TradeEvent",
+    "Value",
     "bracket",
 ]

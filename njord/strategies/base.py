@@ -24,7 +24,8 @@ import msgspec
 
 from njord.core.contracts import BookEvent, FillEvent, OrderUpdate, Proposal, TimerFired, TradeEvent
 from njord.strategies.context import BarView, Context
-from njord.strategies.features import BarColumns, FloatArray
+from njord.strategies.features import BarColumns, BoolArray, FloatArray
+from njord.strategies.indicators import Indicator
 
 Proposals = Proposal | Sequence[Proposal] | None
 
@@ -65,6 +66,23 @@ class Strategy:
         later rows are the future, and `njord poison` finds out.
         """
         return None
+
+    def indicators(self) -> Mapping[str, Indicator]:
+        """Return named indicators; `ctx.feature` then reads their values bar by bar, wherever the strategy runs."""
+        return {}
+
+    def wakes(self, features: Mapping[str, FloatArray]) -> BoolArray:
+        """Return, one bool per row, where `on_bar` may propose anything or change the strategy's state.
+
+        Elsewhere a run over history does not call it; whoever does call it there must see nothing happen. Override it
+        only if that is so whatever the position, the orders and the fills are.
+
+        Args:
+            features: The values of `indicators` and `precompute` for a stretch of bars, shape (n,) each. A stretch begins
+                with the last row of the one before it, so that a row can be compared with the row before; only the
+                run's first row has none, and should wake. The first warm bar wakes anyway.
+        """
+        raise NotImplementedError
 
     def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
         """A bar has closed."""

@@ -18,6 +18,7 @@ from njord.core.orders import WorkingOrder, WorkingOrders
 from njord.core.types import BUY, InstrumentKind
 from njord.core.units import EXACT, ZERO
 from njord.strategies.features import FloatArray
+from njord.strategies.history import BlockHistory
 
 if TYPE_CHECKING:
     from njord.strategies.book_view import BookView  # Its kernel is loaded where a book exists.
@@ -133,9 +134,13 @@ class Context:
 
     __slots__ = (
         "_bars",
+        "_block",
+        "_block_from",
         "_features",
+        "_history",
         "_index",
         "_instruments",
+        "_latest",
         "_n_bars",
         "_strategy_id",
         "_warm_from",
@@ -157,7 +162,12 @@ class Context:
         self._index = index
         self._strategy_id = strategy_id
         self._bars: deque[Bar] = deque(maxlen=warm_up)
+        self._history: BlockHistory | None = None  # Where bars come in blocks; `_bars` is not asked then.
         self._features: dict[str, FloatArray] | None = None
+        # Indicators of the block under way, whose first row is that number of the bars; else of the latest bar alone.
+        self._block: dict[str, FloatArray] | None = None
+        self._block_from = 0
+        self._latest: dict[str, float] = {}
         self._n_bars = 0
         self._warm_up = warm_up
         self._warm_from = max(warm_up, warm_from)
@@ -246,23 +256,35 @@ class Context:
                 f"history reaches back {self._warm_up} bars, the declared warm-up; asked for {n}"
             )
         instrument = self.instrument
+        if self._history is not None:
+            return [BarView(bar, instrument) for bar in self._history.last(n, self._n_bars)]
         start = max(0, len(self._bars) - n)
         return [BarView(bar, instrument) for bar in islice(self._bars, start, None)]
 
     def feature(self, name: str) -> float:
-        """Return the current bar's value of a feature that `precompute` has named; nan where the array says so.
+        """Return the current bar's value of what `indicators` or `precompute` has named; nan where there is none yet.
 
         Raises:
             LookupError: There is no such feature, or no bar has been seen yet.
         """
-        values = self._features.get(name) if self._features else None
+        block, first = self._block, self._block_from
+        if block is None and name in self._latest:
+            return self._latest[name]
+        if block is None or name not in block:
+            block, first = self._features, 0
+        values = block.get(name) if block else None
         if values is None:
-            if self._features is None:
-                raise LookupError(
-                    f"there is no feature {name!r}: the strategy has no precompute(), or the instrument no bars"
-                )
-            known = ", ".join(sorted(self._features)) or "none"
-            raise LookupError(f"there is no feature {name!r}; precompute() returned: {known}")
+            raise LookupError(self._no_feature(name))
         if not self._n_bars:
             raise LookupError(f"feature {name!r} has no value before the first bar")
-        return float(values[self._n_bars - 1])
+        return float(values[self._n_bars - 1 - first])
+
+    def _no_feature(self, name: str) -> str:
+        known = {**(self._features or {}), **(self._block or {}), **self._latest}
+        if self._features is None and not known:
+            return (
+                f"there is no feature {name!r}: the strategy has no indicators() and no precompute(), or the "
+                "instrument no bars"
+            )
+        said = ", ".join(sorted(known)) or "none"
+        return f"there is no feature {name!r}; indicators() and precompute() gave: {said}"

@@ -14,6 +14,7 @@ from njord.core.instrument import Instrument
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 class BarColumns(msgspec.Struct, frozen=True, kw_only=True):

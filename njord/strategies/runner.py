@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
 from njord.core.account import Account
@@ -39,12 +40,15 @@ from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus, RefusalReason
 from njord.strategies.base import Proposals, Strategy
 from njord.strategies.context import BarView, Context, World
-from njord.strategies.features import BarColumns, FloatArray, checked_features
+from njord.strategies.features import BarColumns, BoolArray, FloatArray, checked_features
+from njord.strategies.history import BlockHistory
+from njord.strategies.indicator_steps import Running, start
 from njord.strategies.proposals import CheckedProposal, Names, check_names, checked
 
 _Awake = tuple["HostedStrategy", Context, Callable[[Bar], None]]
 _QUIET = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})  # Unless a reason says more.
 _NO_NAMES = Names()  # A target has none.
+_WAKES_HINT = "return an array of bool, one per row of its features, or leave wakes() out"
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+")
 
 
@@ -58,6 +62,7 @@ class HostedStrategy:
     __slots__ = (
         "context",
         "failed_in",
+        "indicators",
         "instrument",
         "is_suspended",
         "on_bar",
@@ -76,9 +81,87 @@ class HostedStrategy:
                 f"warm_up() of {strategy_id} must be a whole number of bars >= 0, was {self.warm_up!r}"
             )
         self.is_suspended = False
-        self.on_bar = strategy.on_bar
+        self.on_bar: Callable[[Context, BarView], Proposals] = strategy.on_bar
         self.failed_in = "on_bar"  # Where an error that calling `on_bar` raises comes from.
+        self.indicators: dict[str, Running] = {}
         self.context: Context
+
+    def join(self, context: Context) -> None:
+        """Take the context that it reads; its indicators begin there, bar by bar until blocks are told of.
+
+        Raises:
+            StrategyError: What `indicators` returned is none.
+        """
+        self.context = context
+        try:
+            self.indicators = {
+                name: start(indicator, context.instrument)
+                for name, indicator in self.strategy.indicators().items()
+            }
+        except Exception as error:
+            raise StrategyError(
+                f"indicators() of {self.strategy_id} must name indicators, {type(error).__name__}: {error}"
+            ) from None
+        if self.indicators:
+            self.on_bar = self._step_and_call
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it says where its `on_bar` has nothing to do."""
+        return type(self.strategy).wakes is not Strategy.wakes and self.failed_in == "on_bar"
+
+    def foresee(self, bars: BarColumns | None) -> None:
+        """Compute the indicators of a block that begins now; None where its bars come one by one."""
+        context, indicators = self.context, self.indicators
+        if not indicators:
+            return
+        n_before, block = context._n_bars, context._block
+        if block is not None:
+            context._latest = {name: float(values[-1]) for name, values in block.items()}
+        if bars is None:
+            context._block = None
+            self._call_with(self._step_and_call)
+            return
+        pieces = {name: running.piece(bars) for name, running in indicators.items()}
+        if n_before:
+            latest = context._latest
+            pieces = {name: np.append(latest[name], values) for name, values in pieces.items()}
+        for values in pieces.values():
+            values.flags.writeable = False
+        context._block, context._block_from = pieces, max(0, n_before - 1)
+        self._call_with(self.strategy.on_bar)
+
+    def awake(self, n_rows: int) -> BoolArray:
+        """Return the rows of the block under way, shape (n_rows,), at which `on_bar` must be called.
+
+        Raises:
+            StrategyError: `wakes` failed, or returned something else.
+        """
+        context = self.context
+        first = max(0, context._n_bars - 1)
+        n = n_rows + (context._n_bars > 0)
+        features = {name: values[first : first + n] for name, values in (context._features or {}).items()}
+        features |= context._block or {}
+        try:
+            said = self.strategy.wakes(features)
+        except (Exception, SystemExit) as error:
+            place = _place(self.strategy, "wakes", error)
+            raise StrategyError(f"{place}: {type(error).__name__}: {_said(error)}", _WAKES_HINT) from None
+        _check_rows(said, n, self.strategy_id)
+        rows: BoolArray = said[n - n_rows :].copy()
+        first_warm = max(1, context._warm_from) - 1 - context._n_bars
+        if 0 <= first_warm < n_rows:
+            rows[first_warm] = True  # What was refused until then may be proposed now.
+        return rows
+
+    def _step_and_call(self, ctx: Context, bar: BarView) -> Proposals:
+        ctx._latest = {name: running.step(bar.message) for name, running in self.indicators.items()}
+        return self.strategy.on_bar(ctx, bar)
+
+    # What a failed precompute has put in its place stays.
+    def _call_with(self, on_bar: Callable[[Context, BarView], Proposals]) -> None:
+        if self.failed_in == "on_bar":
+            self.on_bar = on_bar
 
     def precompute(self, bars: BarColumns) -> dict[str, FloatArray]:
         """Return the strategy's features of all bars; none if it fails, and `on_bar` then raises what was raised.
@@ -127,16 +210,19 @@ class StrategyRunner:
         ]
         self._by_instrument: list[list[HostedStrategy]] = [[] for _ in instruments]
         for host in hosted:
-            host.context = Context(
-                self.world,
-                instruments,
-                host.instrument,
-                host.strategy_id,
-                host.warm_up,
-                host.strategy.warm_from,
+            host.join(
+                Context(
+                    self.world,
+                    instruments,
+                    host.instrument,
+                    host.strategy_id,
+                    host.warm_up,
+                    host.strategy.warm_from,
+                )
             )
             self._by_instrument[host.instrument].append(host)
         self._awake: list[list[_Awake]] = []
+        self._histories: dict[int, BlockHistory] = {}
         self._wake()
 
     def handlers(self) -> dict[type[Message], Handler]:
@@ -173,6 +259,47 @@ class StrategyRunner:
             if type(host.strategy).precompute is not Strategy.precompute:
                 host.context._features = host.precompute(bars)
         self._wake()
+
+    # --- what is computed as blocks of bars come ---
+
+    def sleep_on(self, instrument: int) -> bool:
+        """Say whether every strategy on the instrument tells where it has nothing to do; its bars come in blocks then."""
+        hosts = self._by_instrument[instrument]
+        if not all(host.sleeps for host in hosts):
+            return False
+        history = BlockHistory(max((host.warm_up for host in hosts), default=0))
+        self._histories[instrument] = history
+        for host in hosts:
+            host.context._history = history
+        return True
+
+    def foresee(self, instrument: int, bars: BarColumns | None) -> None:
+        """Compute the indicators of the bars that come next; None where nobody has them as columns."""
+        for host in self._by_instrument[instrument]:
+            host.foresee(bars)
+
+    def begin(self, instrument: int, bars: Sequence[Bar]) -> None:
+        """Let history go on with the bars that come next; of an instrument that `sleep_on` was asked of."""
+        if self._awake[instrument]:
+            self._histories[instrument].begin(self._awake[instrument][0][1].n_bars, bars)
+
+    def awake(self, instrument: int, n_rows: int) -> BoolArray:
+        """Return where in the next bars, which `foresee` knows, a strategy must see its bar, shape (n_rows,).
+
+        Raises:
+            StrategyError: A `wakes` failed.
+        """
+        rows = np.zeros(n_rows, dtype=np.bool_)
+        for host, _, _ in self._awake[instrument]:
+            rows |= host.awake(n_rows)
+        return rows
+
+    def skip(self, bar: Bar, n_bars: int) -> None:
+        """Let `n_bars` bars pass that nobody needs to see, of which `bar` is the last."""
+        self.world.ts_ns = bar.ts_ns
+        self.world.mark_ticks[bar.instrument] = bar.close
+        for _, context, _ in self._awake[bar.instrument]:
+            context._n_bars += n_bars
 
     # Who is told of bars, with what every bar needs of it. A new list: the old one may just be walked.
     def _wake(self) -> None:
@@ -323,6 +450,18 @@ class StrategyRunner:
             strategy_id=host.strategy_id,
             **ids,
         )
+
+
+def _check_rows(said: object, n: int, strategy_id: str) -> None:
+    if isinstance(said, np.ndarray):
+        if said.dtype == np.bool_ and said.shape == (n,):
+            return
+        kind = f"{said.dtype} of shape {said.shape}"
+    else:
+        kind = type(said).__name__
+    raise StrategyError(
+        f"wakes() of {strategy_id} must return one bool per row, shape ({n},), was {kind}", _WAKES_HINT
+    )
 
 
 def _owners(hosted: Sequence[HostedStrategy], strategy_id: str, instrument: int) -> list[HostedStrategy]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from njord.kernels import recursive as plain
 from njord.kernels import recursive_batch as batch
 from njord.kernels import rolling, rolling_batch
+from njord.kernels.rolling_extreme import extreme
 
 PRICES = st.lists(st.one_of(st.floats(0, 1e9), st.just(float("nan"))), min_size=1, max_size=60)
 TICKS = st.lists(st.integers(10**6, 10**6 + 10**4), min_size=1, max_size=60)
@@ -92,8 +93,8 @@ def test_windows_say_what_the_values_in_them_say_and_batches_what_steps_say(
     rolling_batch.deviation(array, window, origin, deviations)
     rolling_batch.slope(array, window, origin, slopes)
     highs, lows = np.empty(n, np.int64), np.empty(n, np.int64)
-    rolling_batch.extreme(array, window, 1, highs)
-    rolling_batch.extreme(array, window, -1, lows)
+    extreme(array, window, 1, highs)
+    extreme(array, window, -1, lows)
     sums, line = rolling.NO_SUMS, rolling.NO_LINE
     for row, x in enumerate(xs):
         leaving = xs[row - window] if row >= window else 0

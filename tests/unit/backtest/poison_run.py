@@ -42,7 +42,7 @@ class Run(NamedTuple):
     error: str
 
 
-def write_market(path: Path, n_bars: int = 400, seed: int = 5) -> Path:
+def write_market(path: Path, n_bars: int = 400, seed: int = 5, start_s: int = START_S) -> Path:
     """Write minute bars of a random walk in whole ticks."""
     random = np.random.default_rng(seed)
     close = np.maximum(2_000 + np.cumsum(random.integers(-9, 10, n_bars)), 100)
@@ -50,7 +50,7 @@ def write_market(path: Path, n_bars: int = 400, seed: int = 5) -> Path:
     last = int(close[0])
     for number, ticks in enumerate(close.tolist()):
         high, low = max(last, ticks) + 2, min(last, ticks) - 2
-        rows.append(f"{START_S + 60 * number},{last},{high},{low},{ticks},{1 + number % 7}")
+        rows.append(f"{start_s + 60 * number},{last},{high},{low},{ticks},{1 + number % 7}")
         last = ticks
     path.write_text("\n".join(rows) + "\n")
     return path

@@ -8,6 +8,7 @@ import pytest
 from njord.kernels import rolling as plain
 from njord.kernels import rolling_batch as batch
 from njord.kernels.rolling import NO_LINE, NO_SUMS, Line, Sums
+from njord.kernels.rolling_extreme import extreme
 
 
 def sums(values: list[int], window: int) -> Sums:
@@ -78,7 +79,7 @@ def test_extremes_leave_with_their_row(sign: int, expected: list[int]) -> None:
         said.append(values[head])
     assert said == expected
     out = np.empty(len(xs), np.int64)
-    batch.extreme(np.array(xs), 3, sign, out)
+    extreme(np.array(xs), 3, sign, out)
     assert out.tolist() == expected
 
 

@@ -366,20 +366,20 @@ def test_a_name_that_precompute_did_not_give_is_told_with_those_it_gave() -> Non
         featured(lambda bars: {"b": bars.volume, "a": bars.volume}, lambda ctx: ctx.feature("c"))
     )
     assert isinstance(suspended, StrategySuspended)
-    assert "LookupError: there is no feature 'c'; precompute() returned: a, b" in suspended.error
+    assert "LookupError: there is no feature 'c'; indicators() and precompute() gave: a, b" in suspended.error
 
 
 def test_a_feature_without_precompute_or_without_a_bar_is_told() -> None:
     context = runner(("s", Answering(), 0))._hosted[0].context
     with pytest.raises(
-        LookupError, match=r"no feature 'x': the strategy has no precompute\(\), or the instrument"
+        LookupError, match=r"no feature 'x': the strategy has no indicators\(\) and no precompute\(\), or the"
     ):
         context.feature("x")
     early = featured(lambda bars: {"x": bars.volume}, lambda ctx: None)._hosted[0].context
     with pytest.raises(LookupError, match="feature 'x' has no value before the first bar"):
         early.feature("x")
     none = featured(lambda bars: None, lambda ctx: None)._hosted[0].context
-    with pytest.raises(LookupError, match=r"precompute\(\) returned: none"):
+    with pytest.raises(LookupError, match=r"precompute\(\) gave: none"):
         none.feature("x")
 
 
