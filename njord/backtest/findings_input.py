@@ -13,7 +13,7 @@ from njord.backtest.result import BacktestResult
 from njord.backtest.utc import at
 from njord.core.types import OrderReason, OrderStatus
 from njord.performance.findings import find
-from njord.performance.run_facts import PoisonFacts, RunFacts, WarmUpFacts
+from njord.performance.run_facts import PoisonFacts, RunFacts, TrialFacts, WarmUpFacts
 
 _FAILURES = frozenset(
     {
@@ -34,6 +34,11 @@ def with_checks(
 ) -> BacktestResult:
     """Return `result` with the verdicts of the checks that ran after it, and its findings made anew."""
     return with_findings(msgspec.structs.replace(result, poison=poison, warm_up_check=warm_up_check))
+
+
+def with_trial(result: BacktestResult, trial: dict[str, Any]) -> BacktestResult:
+    """Return `result` with the trial it is, and its findings made anew."""
+    return with_findings(msgspec.structs.replace(result, trial=trial))
 
 
 def facts_of(result: BacktestResult) -> RunFacts:
@@ -70,6 +75,7 @@ def facts_of(result: BacktestResult) -> RunFacts:
         is_ruined=stats["ruined_ns"] is not None,
         poison=poison_facts(result.poison),
         warm_up=warm_up_facts(result.warm_up_check),
+        trial=trial_facts(result.trial),
         suspended=result.error,
     )
 
@@ -114,6 +120,16 @@ def warm_up_facts(check: dict[str, Any] | None) -> WarmUpFacts | None:
         difference=differences[0] if differences else "",
         skipped=skipped[0] if skipped else "",
     )
+
+
+def trial_facts(trial: dict[str, Any] | None) -> TrialFacts | None:
+    """Return what counting the trials says; None if nobody counts."""
+    if trial is None:
+        return None
+    report = trial["report"]
+    if report is None:
+        return TrialFacts(n_trials=0, verdict="", because=trial["error"])
+    return TrialFacts(n_trials=report["n_trials"], verdict=report["verdict"], because=report["because"])
 
 
 def _leak(leak: dict[str, Any]) -> str:

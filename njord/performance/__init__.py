@@ -6,5 +6,7 @@ Whatever is not defined (a Sharpe ratio without deviation, a win rate without tr
 
     returns     equity curve -> period returns, day closes, months      ratios     Sharpe, Sortino, volatility, CAGR, Calmar
     drawdown    depth, its times, time under water                      trades     FIFO round trips and their statistics
+    selection   PSR, DSR, MinTRL, the best by luck               overfitting   PBO by CSCV
+    assessment  the verdict on the best of all trials
     streaming   all of a curve's figures, chunk by chunk                summary    one struct with everything a report shows
 """

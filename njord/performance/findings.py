@@ -107,6 +107,16 @@ def _warm_up(facts: RunFacts) -> Finding | None:
     return _finding("warm_up", "warning", says)
 
 
+def _trials(facts: RunFacts) -> Finding | None:
+    trial = facts.trial
+    if trial is None or trial.verdict not in ("", "overfit"):
+        return None
+    if not trial.verdict:
+        return _finding("trial_not_counted", "note", f"The run was not counted as a trial: {trial.because}.")
+    says = f"The number of trials explains the result. {trial.because}"
+    return _finding("explained_by_trials", "warning", says, n_trials=trial.n_trials)
+
+
 def _fees(facts: RunFacts) -> Finding | None:
     gross = EXACT.add(facts.net_profit, facts.fees)
     if facts.fees <= 0:
@@ -308,7 +318,7 @@ def _under_water(facts: RunFacts) -> Finding | None:
 
 # In the order of importance within a severity.
 CHECKS: tuple[Callable[[RunFacts], Finding | None], ...] = (
-    _leak, _suspended, _ruined, _liquidated, _grade, _fills_in_gaps, _warm_up, _fees, _rebates, _few_trips,
+    _leak, _suspended, _ruined, _liquidated, _grade, _fills_in_gaps, _warm_up, _trials, _fees, _rebates, _few_trips,
     _concentrated, _fee_margin, _slippage_margin, _benchmark, _symbols, _strategies, _failed, _refused,
     _largest_loss, _not_realized, _poison_off, _never_filled, _short_run, _under_water,
 )  # fmt: skip

@@ -26,28 +26,62 @@ class ReturnMoments(msgspec.Struct, frozen=True):
         mean: Arithmetic mean, a fraction; 0 when n is 0.
         squares: Sum of squared deviations from the mean.
         downside: Sum of min(return, 0) squared.
+        cubes: Sum of the third powers of the deviations from the mean.
+        quartics: Sum of their fourth powers.
     """
 
     n: int = 0
     mean: float = 0.0
     squares: float = 0.0
     downside: float = 0.0
+    cubes: float = 0.0
+    quartics: float = 0.0
 
     def merge(self, other: "ReturnMoments") -> "ReturnMoments":
         """Return the moments of both series one after the other, without cancellation.
 
         Source: Chan, Golub and LeVeque (1979), "Updating Formulae and a Pairwise Algorithm for Computing Sample
-        Variances", Stanford STAN-CS-79-773.
+        Variances", Stanford STAN-CS-79-773; third and fourth powers: Pebay (2008), "Formulas for Robust, One-Pass
+        Parallel Computation of Covariances and Arbitrary-Order Statistical Moments", SAND2008-6212, eq. 2.1.
         """
         if not self.n or not other.n:
             return other if other.n else self
         n = self.n + other.n
+        ours, theirs = self.n / n, other.n / n
         delta = other.mean - self.mean
+        spread = delta * delta * (self.n * theirs)
         return ReturnMoments(
             n,
-            self.mean + delta * (other.n / n),
-            self.squares + other.squares + delta * delta * (self.n * (other.n / n)),
+            self.mean + delta * theirs,
+            self.squares + other.squares + spread,
             self.downside + other.downside,
+            self.cubes
+            + other.cubes
+            + delta * (spread * (ours - theirs) + 3.0 * (ours * other.squares - theirs * self.squares)),
+            self.quartics
+            + other.quartics
+            + delta * delta * spread * (ours * ours - ours * theirs + theirs * theirs)
+            + 6.0 * delta * delta * (ours * ours * other.squares + theirs * theirs * self.squares)
+            + 4.0 * delta * (ours * other.cubes - theirs * self.cubes),
+        )
+
+    @property
+    def sharpe(self) -> float:
+        """Sharpe ratio per period, not annualized; NaN without deviation or for fewer than two periods."""
+        return _divide(self.mean, self.deviation)
+
+    @property
+    def skew(self) -> float:
+        """Third standardized moment of the population (0 for a normal); NaN without deviation."""
+        return (
+            _divide(self.cubes / self.n, (self.squares / self.n) ** 1.5) if self.deviation > 0 else math.nan
+        )
+
+    @property
+    def kurtosis(self) -> float:
+        """Fourth standardized moment of the population, not in excess (3 for a normal); NaN without deviation."""
+        return (
+            _divide(self.quartics / self.n, (self.squares / self.n) ** 2) if self.deviation > 0 else math.nan
         )
 
     @property
@@ -77,6 +111,8 @@ class Ratios(msgspec.Struct, frozen=True, kw_only=True):
         volatility: Annualized standard deviation, a fraction.
         sharpe: Annualized Sharpe ratio over a risk-free rate of 0.
         sortino: Annualized Sortino ratio over a target of 0.
+        skew: Of the returns per period, not annualized; 0 for a normal distribution.
+        kurtosis: Likewise, not in excess; 3 for a normal distribution.
     """
 
     n_periods: int
@@ -84,6 +120,8 @@ class Ratios(msgspec.Struct, frozen=True, kw_only=True):
     volatility: float
     sharpe: float
     sortino: float
+    skew: float
+    kurtosis: float
 
 
 def moments_of(returns: FloatArray) -> ReturnMoments:
@@ -96,10 +134,13 @@ def moments_of(returns: FloatArray) -> ReturnMoments:
         return ReturnMoments()
     mean = float(returns.sum()) / n
     deviations = returns - mean
-    np.multiply(deviations, deviations, out=deviations)
+    powers = deviations * deviations
+    squares = float(powers.sum())
+    np.multiply(deviations, powers, out=deviations)
+    np.multiply(powers, powers, out=powers)
     below = np.minimum(returns, 0.0)
     np.multiply(below, below, out=below)
-    return ReturnMoments(n, mean, float(deviations.sum()), float(below.sum()))
+    return ReturnMoments(n, mean, squares, float(below.sum()), float(deviations.sum()), float(powers.sum()))
 
 
 def ratios_of(moments: ReturnMoments, periods_per_year: float) -> Ratios:
@@ -109,8 +150,10 @@ def ratios_of(moments: ReturnMoments, periods_per_year: float) -> Ratios:
         n_periods=moments.n,
         periods_per_year=periods_per_year,
         volatility=moments.deviation * yearly,
-        sharpe=_divide(moments.mean, moments.deviation) * yearly,
+        sharpe=moments.sharpe * yearly,
         sortino=_divide(moments.mean, moments.downside_deviation) * yearly,
+        skew=moments.skew,
+        kurtosis=moments.kurtosis,
     )
 
 

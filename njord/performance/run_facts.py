@@ -38,6 +38,20 @@ class WarmUpFacts(msgspec.Struct, frozen=True, kw_only=True):
     skipped: str = ""
 
 
+class TrialFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What counting all trials of the idea has shown.
+
+    Attributes:
+        n_trials: Of the idea, the run itself counted.
+        verdict: Of `performance.assessment`; empty if the run was not counted.
+        because: Its reason, or why the run was not counted.
+    """
+
+    n_trials: int
+    verdict: str
+    because: str
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The figures that findings are made of; money in `asset`.
 
@@ -60,6 +74,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
         under_water: Longest time below a peak as a share of the run.
         poison: None if it was not run.
         warm_up: None if it was not looked at.
+        trial: None if nobody counts.
         suspended: The error that a strategy was suspended for; empty if none was.
     """
 
@@ -88,4 +103,5 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_ruined: bool = False
     poison: PoisonFacts | None = None
     warm_up: WarmUpFacts | None = None
+    trial: TrialFacts | None = None
     suspended: str = ""

@@ -188,6 +188,11 @@ class EquityStatistics:
         return calmar_ratio(self.cagr, self.max_drawdown)
 
     @property
+    def moments(self) -> ReturnMoments:
+        """The moments of the returns per bar."""
+        return self._moments
+
+    @property
     def bar(self) -> Ratios:
         """The ratios of the returns per bar, annualized with the bar interval."""
         return ratios_of(self._moments, self.periods_per_year)

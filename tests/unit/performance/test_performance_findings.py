@@ -11,7 +11,7 @@ import pytest
 from njord.core.units import NS_PER_DAY
 from njord.performance import findings
 from njord.performance.findings import Finding, find
-from njord.performance.run_facts import PoisonFacts, RunFacts, WarmUpFacts
+from njord.performance.run_facts import PoisonFacts, RunFacts, TrialFacts, WarmUpFacts
 
 PASSED = PoisonFacts(n_asked=3, n_run=3, n_decisions=40)
 STEADY = tuple(Decimal(pnl) for pnl in ["10"] * 40 + ["-5"] * 20)
@@ -74,6 +74,8 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
     ("fills_in_gaps", "alarm", {"n_fills_in_gaps": 17}, {"n_fills_in_gaps": 0}, "17 fills inside data gaps"),
     ("fills_in_gaps", "warning", {"n_fills_in_gaps": 1}, {"n_fills_in_gaps": 0}, "1 fill inside data gaps"),
     ("warm_up", "warning", {"warm_up": WarmUpFacts(n_compared=3, difference="s: buys at 1")}, {"warm_up": None}, "s: buys at 1"),
+    ("explained_by_trials", "warning", {"trial": TrialFacts(n_trials=90, verdict="overfit", because="Luck reaches 1.1.")}, {"trial": TrialFacts(n_trials=90, verdict="not shown", because="x")}, "explains the result. Luck reaches 1.1."),
+    ("trial_not_counted", "note", {"trial": TrialFacts(n_trials=0, verdict="", because="no room")}, {"trial": TrialFacts(n_trials=1, verdict="holds", because="x")}, "not counted as a trial: no room"),
     ("fees_exceed_profit", "warning", {"net_profit": D(-1), "fees": D(301), **{k: v for k, v in SAME.items() if k != "net_profit"}}, {"fees": D(299)}, "Fees of 301.00 USDT exceed the gross profit of 300.00 USDT"),
     ("fees_take_profit", "note", {"fees": D(300)}, {"fees": D(299)}, "took 50 % of the gross profit of 600.00 USDT"),
     ("lost_before_fees", "warning", {**SAME, "fees": D(100)}, {**SAME, "fees": D(0)}, "lost 500.00 USDT even before fees of 100.00 USDT"),
