@@ -23,6 +23,7 @@ from njord.strategies import library
 from njord.strategies.base import Strategy
 
 ENTRY_POINTS = "njord.strategies"
+_COMPILED = "njord.strategies.compiled"
 
 # What a strategy must not ask of the machine: it would decide differently the next time.
 _IMPURE_MODULES = frozenset(
@@ -109,11 +110,16 @@ def _inspect(name: str, module: ModuleType, source: bytes | None = None) -> Load
     if len(own) != 1:
         found = ", ".join(cls.__name__ for cls in own) or "none"
         raise StrategyError(f"{path} must define exactly one Strategy subclass, it defines {found}")
+    source_hash = hashlib.sha256(source).hexdigest()
+    if any(base.__module__ == _COMPILED for base in own[0].__mro__):
+        from njord.adapters.compiled import attach  # Loads a compiler: only for who needs one.
+
+        attach(own[0], source_hash)
     return LoadedStrategy(
         name=name,
         cls=own[0],
         path=path,
-        source_hash=hashlib.sha256(source).hexdigest(),
+        source_hash=source_hash,
         warnings=tuple(_impurities(source.decode(errors="replace"), path.name)),
     )
 

@@ -1,7 +1,8 @@
 """The result of a backtest: one documented, stable structure behind the JSON, the terminal summary and the page.
 
 Money, prices and quantities are decimal strings; ratios are numbers (null where undefined); times are nanoseconds
-since the epoch, UTC. Nothing of the machine is in it: the same run gives the same bytes.
+since the epoch, UTC. Nothing of the machine is in it: the same run gives the same bytes, but for `trial`, which says how
+often its idea had been tried by then.
 """
 
 from typing import Any
@@ -153,6 +154,10 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
         config_hash: Of the whole configuration, secrets left out.
         code_hash: Of njord's own source files.
         error: Why a strategy was suspended; empty if none was.
+        engine: What ran it: `name` (ordered or fast), `why_ordered` if the fast one was asked for and could not, `agrees`
+            if both have run and left the same. A fast run has no journal.
+        trial: Which trial of its idea the run is, and what is left of its Sharpe ratio once all of them are counted
+            (`report`, as `njord.performance.assessment.SelectionReport` says); null if nobody counts.
     """
 
     schema: int = RESULT_SCHEMA
@@ -203,6 +208,8 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     config_hash: str
     code_hash: str
     error: str = ""
+    engine: dict[str, Any] = {}
+    trial: dict[str, Any] | None = None
 
     @property
     def title(self) -> str:

@@ -19,6 +19,7 @@ import msgspec
 import njord
 from njord.adapters.clock import Stopwatch, WallClock
 from njord.adapters.source_hash import package_hash
+from njord.backtest.engines import EngineChoice, EngineUse, run_on
 from njord.backtest.market import Market
 from njord.backtest.market_open import MarketRequest, RecordedMarket, open_market
 from njord.backtest.orders_table import write_orders
@@ -122,12 +123,13 @@ def run_backtest(
     reports: Path,
     progress: Progress = lambda done, total: None,
     folder: Path | None = None,
+    engine: EngineChoice = "ordered",
 ) -> Finished:
     """Run a prepared backtest and write its folder under `reports` (or exactly `folder`).
 
     Raises:
         JournalHalted: The disk refused the journal; what was written stays.
-        StrategyError: A strategy sent more at one moment than the engine takes; nothing is kept.
+        StrategyError: A strategy sent more at one moment than the engine takes, or its `wakes` failed; nothing is kept.
         InvariantError: A promise of the engine is broken.
     """
     watch = Stopwatch()
@@ -135,14 +137,15 @@ def run_backtest(
     target.mkdir(parents=True)
     try:
         with tempfile.TemporaryFile() as stage:
-            outcome = _run(prepared, target, stage, progress)
+            outcome, use = _run(prepared, target, stage, progress, engine)
             run_s = watch.elapsed_s()
             result = sum_up(prepared.spec, prepared.market, outcome, _context(prepared))
+            result = msgspec.structs.replace(result, engine=msgspec.to_builtins(use))
             outcome.equity.write_parquet(target / result.equity_curve_file)
             write_orders(target / result.orders_file, outcome.recorder.orders, prepared.spec.instruments)
         write_result(target, result)
         (target / "run.json").write_bytes(_machine(prepared, result, run_s))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StrategyError):
         shutil.rmtree(target)
         raise
     except RunawayCascade as error:
@@ -170,7 +173,19 @@ def encode_result(result: BacktestResult) -> bytes:
     return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
 
 
-def _run(prepared: Prepared, target: Path, stage: IO[bytes], progress: Progress) -> Outcome:
+def _run(
+    prepared: Prepared, target: Path, stage: IO[bytes], progress: Progress, engine: EngineChoice
+) -> tuple[Outcome, EngineUse]:
+    with tempfile.TemporaryFile() as other:  # Of a fast run that is only compared with.
+        return run_on(
+            engine,
+            prepared,
+            stage if engine == "fast" else other,
+            lambda: _run_ordered(prepared, target, stage, progress),
+        )
+
+
+def _run_ordered(prepared: Prepared, target: Path, stage: IO[bytes], progress: Progress) -> Outcome:
     market = prepared.market
     journal = JournalWriter(target / "journal")
 
@@ -252,12 +267,17 @@ def _spec(
     return spec, started
 
 
+def is_synthetic(prepared: Prepared) -> bool:
+    """Say whether a run's market was generated and not recorded."""
+    bases = [instrument.base for instrument in prepared.market.instruments]
+    return prepared.request.synthetic or SYNTHETIC_BASE in bases
+
+
 def _context(prepared: Prepared) -> RunContext:
     symbols = [instrument.symbol for instrument in prepared.market.instruments]
-    bases = [instrument.base for instrument in prepared.market.instruments]
     return RunContext(
         version=njord.__version__,
-        synthetic=prepared.request.synthetic or SYNTHETIC_BASE in bases,
+        synthetic=is_synthetic(prepared),
         strategies=tuple(
             {
                 "id": strategy.strategy_id,

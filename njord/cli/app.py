@@ -22,6 +22,7 @@ from njord.cli.options import (
     TermsFlags,
     grouped,
 )
+from njord.cli.research_app import research_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +36,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(kill_app, name="kill")
 app.add_typer(drill_app, name="drill")
+app.add_typer(research_app)
 
 
 def command() -> TyperGroup:
@@ -70,6 +72,9 @@ def backtest(
     poison: Annotated[
         str | None, typer.Option(help="How many cuts look for decisions that read the future; or off.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="ordered, with its journal; fast, without one; or both, compared.")
+    ] = "ordered",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the result there; - prints it alone.")
     ] = None,
@@ -87,7 +92,7 @@ def backtest(
     from njord.cli.request import flags_of, parse_poison, terms_settings
 
     settings = {**terms_settings(terms), "backtest.poison_cuts": parse_poison(poison)}
-    return run(tuple(strategies), tuple(data), flags_of(typed, settings), root, json_file, report)
+    return run(tuple(strategies), tuple(data), flags_of(typed, settings), root, json_file, report, engine)
 
 
 @app.command()

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import structlog
 
+from njord.adapters.clock import WallClock
 from njord.adapters.logging import register_secrets, setup_logging
+from njord.backtest.engines import ENGINES, EngineChoice
 from njord.backtest.honesty import has_leaked, leak_line, with_honesty
 from njord.backtest.page import write_page
 from njord.backtest.result import BacktestResult
 from njord.backtest.session import Finished, encode_result, run_backtest
+from njord.backtest.trial import count_run
 from njord.cli import EXIT_LEAK, EXIT_OK, EXIT_STRATEGY
 from njord.cli.progress import Progress
 from njord.cli.request import Flags, prepared_of
@@ -28,13 +31,14 @@ def run(
     root: Path,
     json_file: Path | None,
     report: Path | None,
+    engine: str = "ordered",
 ) -> int:
     """Run the verb and return its exit code."""
     to_stdout = json_file is not None and str(json_file) == "-"
     _check_writable(None if to_stdout else json_file)
     _check_writable(report)
     with redirect_stdout(sys.stderr):  # What strategies print is no output of ours.
-        finished = execute(strategies, data, flags, root)
+        finished = execute(strategies, data, flags, root, engine=_engine(engine))
     if json_file is not None and not to_stdout:
         json_file.write_bytes(encode_result(finished.result))
     if report is not None:
@@ -47,7 +51,12 @@ def run(
 
 
 def execute(
-    strategies: tuple[str, ...], data: tuple[Path, ...], flags: Flags, root: Path, synthetic: bool = False
+    strategies: tuple[str, ...],
+    data: tuple[Path, ...],
+    flags: Flags,
+    root: Path,
+    synthetic: bool = False,
+    engine: EngineChoice = "ordered",
 ) -> Finished:
     """Check, run, and write the run's folder, page included."""
     loaded, prepared = prepared_of(strategies, data, flags, root, synthetic)
@@ -59,9 +68,10 @@ def execute(
         log = structlog.get_logger("backtest").bind(run_id=prepared.spec.run_id, strategy=names)
         log.info("backtest started", data=[path.name for path in request.paths], events=market.n_events)
         with Progress("events") as progress:
-            finished = run_backtest(prepared, root / config.paths.reports, progress.show)
+            finished = run_backtest(prepared, root / config.paths.reports, progress.show, engine=engine)
         try:
             finished = with_honesty(prepared, finished)
+            finished = count_run(prepared, finished, root / config.paths.state, WallClock().now_ns())
             write_page(finished.folder / PAGE, finished.result, market)
         except KeyboardInterrupt:
             shutil.rmtree(finished.folder)  # Without its page a run is half done.
@@ -74,6 +84,7 @@ def execute(
         events_per_s=round(finished.events_per_s),
         error=finished.result.error,
     )
+    _tell_uncounted(finished.result)
     return finished
 
 
@@ -86,6 +97,24 @@ def exit_code(result: BacktestResult) -> int:
         print(f"njord: {leak_line(result)}", file=sys.stderr)
         return EXIT_LEAK
     return EXIT_STRATEGY if result.error else EXIT_OK
+
+
+# The run stands, whatever happens to the ledger; but nobody may believe that it was counted.
+def _tell_uncounted(result: BacktestResult) -> None:
+    trial = result.trial
+    if trial is None:
+        return
+    if not trial["counted"]:
+        print(f"njord: {trial['says']}", file=sys.stderr)
+    for fault in trial["faults"]:
+        print(f"njord: {fault}", file=sys.stderr)
+
+
+def _engine(typed: str) -> EngineChoice:
+    for engine in ENGINES:
+        if engine == typed:
+            return engine
+    raise ConfigError(f"--engine must be one of {', '.join(ENGINES)}, was {typed!r}", "use --engine ordered")
 
 
 def _check_writable(path: Path | None) -> None:

@@ -39,6 +39,10 @@ def print_summary(console: Console, finished: Finished) -> None:
         console.print(f"[bold red]suspended[/bold red]: {escape(result.error)}", highlight=False)
     checked = f"future poison {_poison(result)}; warm-up {_warm_up(result)}"
     console.print(f"[bold]checked[/bold]   {escape(checked)}", highlight=False)
+    if result.trial is not None:
+        console.print(f"[bold]counted[/bold]   {escape(result.trial['says'])}", highlight=False)
+    if engine := _engine(result):
+        console.print(f"[bold]engine[/bold]    {escape(engine)}", highlight=False)
     _print_findings(console, result)
     for heading, rows in (
         *_data_tables(result),
@@ -61,6 +65,18 @@ def print_summary(console: Console, finished: Finished) -> None:
     )
     console.print(f"report  {finished.folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"result  {finished.folder / 'summary.json'}", highlight=False, soft_wrap=True)
+
+
+# Only what is out of the ordinary: the ordered engine, alone, is not.
+def _engine(result: BacktestResult) -> str:
+    use = result.engine
+    if use.get("name") == "fast":
+        return "fast: no journal was written; replay, why and the checks need --engine ordered"
+    if use.get("why_ordered"):
+        return f"ordered: the fast one can not express {use['why_ordered']}"
+    return (
+        "ordered; the fast one has left the very same orders, ledger and curve" if use.get("agrees") else ""
+    )
 
 
 def _table(heading: str, rows: list[tuple[str, str]]) -> Table:

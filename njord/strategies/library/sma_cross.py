@@ -1,17 +1,17 @@
 """Long while the fast moving average of closes is above the slow one, flat otherwise."""
 
-from collections import deque
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
-import msgspec
+from njord.strategies import Indicator, Sma, StrategyParams
+from njord.strategies.compiled import FloatArray, Now, SignalStrategy, Values, decision
 
-from njord.strategies import BarView, Context, Proposals, Strategy, StrategyParams, Target
 
-
-class SmaCross(Strategy):
+class SmaCross(SignalStrategy):
     """Simple moving average cross on closes, decided from the first bar at which both averages are known.
 
-    The averages are compared as sums of whole ticks, cross-multiplied: an exact tie is a tie, and counts as flat.
+    The averages are whole ticks summed up and divided once, so that an exact tie is a tie; it counts as flat.
     """
 
     class Params(StrategyParams, frozen=True):
@@ -32,44 +32,21 @@ class SmaCross(Strategy):
             if self.qty is not None and not self.qty > 0:
                 raise ValueError(f"qty must be > 0, was {self.qty}")
 
-    class State(msgspec.Struct):
-        """The closes of the slow window, both sums, and what was asked for last."""
-
-        closes: deque[int] = msgspec.field(default_factory=deque)
-        fast_sum: int = 0
-        slow_sum: int = 0
-        is_long: bool = False
-
     params: Params
-    state: State
+    reasons: ClassVar[Mapping[int, str]] = {
+        0: "fast average not above slow",
+        1: "fast average above slow",
+    }
 
     def warm_up(self) -> int:
         """Return the slow window: before, there is no average to compare."""
         return self.params.slow
 
-    def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
-        """Update both sums; propose a new target when the averages have changed sides."""
-        params, state = self.params, self.state
-        fast, slow, closes = params.fast, params.slow, state.closes
-        close = bar.message.close
-        n = len(closes)
-        fast_sum, slow_sum = state.fast_sum + close, state.slow_sum + close
-        if n >= fast:
-            fast_sum -= closes[-fast]
-        if n == slow:
-            slow_sum -= closes.popleft()
-        closes.append(close)
-        state.fast_sum, state.slow_sum = fast_sum, slow_sum
-        if n + 1 < slow:
-            return None
-        wants_long = fast_sum * slow > slow_sum * fast
-        if wants_long is state.is_long or not ctx.is_warm:
-            return None
-        state.is_long = wants_long
-        tick = bar.instrument.price_float(1)
-        features = (("fast", fast_sum * tick / fast), ("slow", slow_sum * tick / slow))
-        if not wants_long:
-            return Target(weight=0.0, reason="fast average not above slow", features=features)
-        if params.qty is not None:
-            return Target(qty=params.qty, reason="fast average above slow", features=features)
-        return Target(weight=params.weight, reason="fast average above slow", features=features)
+    def indicators(self) -> Mapping[str, Indicator]:
+        """Return both averages, in the order in which `decide` reads them."""
+        return {"fast": Sma(self.params.fast), "slow": Sma(self.params.slow)}
+
+    @decision
+    def decide(now: Now, values: Values, state: FloatArray, params: FloatArray) -> int:
+        """Return 1 (long) or 0 (flat)."""
+        return 1 if values[0] > values[1] else 0

@@ -1,0 +1,94 @@
+"""The fused loop for one strategy: the template's text and the strategy's function in, compiled functions out.
+
+Numba finds machine code on disk again by the file that a function stands in. So the text of `kernels/fused.py` is
+written once for each strategy, into a file named by everything that its machine code depends on; there the strategy's
+function has the name that the template calls, and the compiler can put it inside.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+import numba
+from numba.core import config
+
+from njord.kernels import fused
+from njord.strategies.compiled import CompiledStrategy, Machine
+
+_PAIRS = (
+    "(columns[which[{}]], columns[which[{}]])",
+    "(rows[{}][row], rows[{}][row])",
+    "(values[{}], values[{}])",
+)
+
+
+def attach(cls: type[CompiledStrategy], source_hash: str) -> None:
+    """Give a strategy's class the template with its own function inside; it is compiled when it is called.
+
+    Args:
+        cls: Defines `decide`.
+        source_hash: Of the file that it stands in.
+    """
+
+    @functools.cache
+    def machine(n_indicators: int) -> Machine:
+        template = _of_size(Path(fused.__file__).read_text(encoding="utf-8"), n_indicators)
+        own = (cls.__module__, cls.__qualname__, source_hash)
+        text = repr((numba.__version__, _folder(), template, own))
+        key = hashlib.sha256(text.encode()).hexdigest()[:24]
+        module = _imported(f"njord_fused_{key}", _written(f"{key}.py", template))
+        module.decide = cls.decide
+        return Machine(*(getattr(module, name) for name in Machine._fields))
+
+    cls.machine_of = staticmethod(machine)
+
+
+# The template with tuples of as many indicators as there are.
+def _of_size(text: str, n_indicators: int) -> str:
+    for pair in _PAIRS:
+        one = pair[1:].partition(",")[0]
+        items = "".join(f"{one.format(at)}, " for at in range(n_indicators)).rstrip()
+        text = text.replace(pair.format(0, 1), f"({items})")
+    return text
+
+
+def _folder() -> str:
+    settings: Any = config
+    return str(settings.CACHE_DIR)
+
+
+# Written once and never again: Numba takes a changed time of the file for another text.
+def _written(name: str, text: str) -> Path:
+    for folder in (
+        Path(_folder()) / "strategies",
+        Path.home() / ".cache" / "njord" / "strategies",
+    ):
+        path = folder / name
+        try:
+            if path.is_file() and path.read_text(encoding="utf-8") == text:
+                return path
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(dir=folder)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(draft, path)
+            return path
+        except OSError:
+            continue
+    path = Path(tempfile.mkdtemp(prefix="njord-")) / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _imported(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} can not be imported")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast(Any, module)

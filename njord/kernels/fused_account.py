@@ -1,0 +1,173 @@
+"""What does an order cost, may it be sent, and what does its fill do? The gate, the venue and the account in whole numbers.
+
+Everything here holds while no other order is working: a fused run sends one at a time, and it ends with the next bar.
+The order of the questions is the gate's (`risk/rules/__init__.py`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from njord.kernels import matching
+from njord.kernels.book_jit import bare_kernel
+from njord.kernels.fused_tables import (
+    ABOVE_MAX,
+    BELOW_LOT,
+    BELOW_MIN,
+    CASH_SHORT,
+    DAILY_LOSS,
+    END_OF_DATA,
+    ENDED,
+    FEE,
+    FILLED,
+    FILLED_ROW,
+    GROSS,
+    INTENT,
+    LOTS,
+    MONEY_MAX,
+    NAKED_SHORT,
+    NO_FUNDS,
+    NO_LOTS,
+    NOT_BACKED,
+    NOTIONAL_BELOW_MIN,
+    ORDER_NOTIONAL,
+    PAID_TICKS,
+    PASSED,
+    POSITION,
+    RATE,
+    SENT_ROW,
+    SIGN,
+    STRATEGY_RATE,
+    Cap,
+    Levels,
+    Terms,
+)
+from njord.kernels.wide import ceil_ratio, floor_ratio, product_exceeds
+
+IntArray = NDArray[np.int64]
+
+_worse_ticks = bare_kernel(matching.worse_ticks)
+
+
+class Held(NamedTuple):
+    """What is in the account: money in units, signed lots."""
+
+    cash: int
+    lots: int
+
+
+@bare_kernel
+def _cap_exceeded(cap: Cap, worth: int, equity: int) -> bool:
+    if cap.has_notional and worth > cap.notional:
+        return True
+    return cap.numerator != 0 and product_exceeds(worth, cap.denominator, max(0, equity), cap.numerator)
+
+
+@bare_kernel
+def _day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
+    if cap.has_notional and loss >= cap.notional:
+        return True
+    return cap.numerator != 0 and not product_exceeds(
+        max(0, began_with), cap.numerator, loss, cap.denominator
+    )
+
+
+@bare_kernel
+def wanted_lots(terms: Terms, levels: Levels, level: int, equity: int, close: int) -> tuple[int, int]:
+    """Return (PASSED, signed lots) that a level stands for at a price, or (why not, 0)."""
+    at = level + terms.n_levels
+    if levels.lots[at] != NO_LOTS:
+        return (PASSED, levels.lots[at]) if levels.lots[at] or level == 0 else (BELOW_LOT, 0)
+    if levels.numerator[at] == 0:
+        return PASSED, 0
+    if equity <= 0:
+        return CASH_SHORT, 0
+    lots = floor_ratio(equity, abs(levels.numerator[at]), levels.denominator[at] * close)
+    if lots == 0:
+        return BELOW_LOT, 0
+    return PASSED, lots if levels.numerator[at] > 0 else -lots
+
+
+@bare_kernel
+def refusal(
+    terms: Terms, change: int, held: int, close: int, equity: int, day_start: int, n_recent: int
+) -> int:
+    """Return what the gate says of an order for `change` signed lots while none is working: PASSED, or why not."""
+    lots, unit = abs(change), terms.unit
+    notional = close * lots * unit
+    if lots < terms.min_lots:
+        return BELOW_MIN
+    if lots > terms.max_lots:
+        return ABOVE_MAX
+    if notional < terms.min_notional:
+        return NOTIONAL_BELOW_MIN
+    if n_recent >= terms.per_minute:
+        return RATE
+    if n_recent >= terms.strategy_per_minute:
+        return STRATEGY_RATE
+    after = held + change
+    closes = 0 if held == 0 or (held > 0) == (change > 0) else min(lots, abs(held))
+    growth = lots - closes
+    if growth and terms.daily_loss.is_on and _day_is_lost(terms.daily_loss, day_start - equity, day_start):
+        return DAILY_LOSS
+    if growth and _cap_exceeded(terms.order_notional, growth * close * unit, equity):
+        return ORDER_NOTIONAL
+    if abs(after) > abs(held):
+        worth = abs(after) * close * unit
+        if _cap_exceeded(terms.position, worth, equity):
+            return POSITION
+        if _cap_exceeded(terms.gross, worth, equity):
+            return GROSS
+    if growth == 0:
+        return PASSED
+    if change < 0 and not terms.may_short:
+        return NAKED_SHORT
+    # What stands behind the position after the fill; fee, slippage and buffer are paid on all that is traded.
+    backing = abs(after) * close * unit
+    if product_exceeds(notional, terms.cost_numerator, equity - backing, terms.cost_denominator):
+        return NOT_BACKED
+    return PASSED
+
+
+@bare_kernel
+def fee_of(terms: Terms, notional: int) -> int:
+    """Return the fee on a notional, rounded to the venue's step against us."""
+    if terms.fee_numerator >= 0:
+        return ceil_ratio(notional, terms.fee_numerator, terms.fee_divisor) * terms.fee_step
+    return -floor_ratio(notional, -terms.fee_numerator, terms.fee_divisor) * terms.fee_step
+
+
+@bare_kernel
+def send(orders: IntArray, at: int, row: int, change: int, intent: int) -> None:
+    """Write an order that was approved at a bar's close."""
+    orders[at, SENT_ROW] = row
+    orders[at, SIGN] = 1 if change > 0 else -1
+    orders[at, LOTS] = abs(change)
+    orders[at, INTENT] = intent
+    orders[at, ENDED] = END_OF_DATA
+
+
+@bare_kernel
+def fill(terms: Terms, orders: IntArray, at: int, row: int, seen: int, held: Held) -> Held:
+    """Let an order meet the open `seen` of bar `row`; return what is held then, as before if there were no funds."""
+    sign, size, unit = orders[at, SIGN], orders[at, LOTS], terms.unit
+    paid = _worse_ticks(seen, sign, terms.slippage_numerator, terms.slippage_denominator)
+    notional = paid * size * unit
+    fee = fee_of(terms, notional)
+    cash, lots = held.cash - sign * notional - fee, held.lots + sign * size
+    orders[at, FILLED_ROW], orders[at, PAID_TICKS] = row, paid
+    crosses = lots != 0 and (lots < 0) != (held.lots < 0)
+    if crosses or abs(lots) > abs(held.lots):
+        backing = cash + (2 * lots * paid * unit if lots < 0 else 0)
+        if backing < 0 or (lots < 0 and not terms.venue_may_short):
+            orders[at, ENDED] = NO_FUNDS
+            return held
+    orders[at, ENDED], orders[at, FEE] = FILLED, fee
+    return Held(cash, lots)
+
+
+@bare_kernel
+def is_out_of_range(terms: Terms, held: Held) -> bool:
+    """Say whether what is held could soon leave the whole numbers that money is counted in."""
+    return abs(held.cash) > MONEY_MAX or abs(held.lots) > terms.lots_max

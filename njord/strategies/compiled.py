@@ -1,0 +1,176 @@
+"""CompiledStrategy: decisions in one compiled function, the same in a sweep of thousands and with real money.
+
+    class Cross(SignalStrategy):
+        class Params(StrategyParams, frozen=True):
+            fast: int = 10
+            slow: int = 30
+            weight: float = 1.0
+
+        def warm_up(self) -> int:
+            return self.params.slow
+
+        def indicators(self) -> Mapping[str, Indicator]:
+            return {"fast": Sma(self.params.fast), "slow": Sma(self.params.slow)}
+
+        @decision
+        def decide(now: Now, values: Values, state: FloatArray, params: FloatArray) -> int:
+            return 1 if values[0] > values[1] else 0
+
+`decide` names a level of exposure for every bar: 1 is long with the whole `weight` (or `qty`) of the parameters, 0 flat,
+-1 short; with `levels = 4`, 2 is half of it. A level that was named before asks for nothing, and KEEP never does. The
+function knows the bar and the position (`now`), its indicators in the order of their declaration (`values`), `numbers()`
+as `params`, and `cells()` numbers of `state` that are its own. Numba compiles it, index errors included; it can not call
+Python, and what it can not say (limit orders, exits, timers, several instruments) a plain `Strategy` says.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numba
+import numpy as np
+
+from njord.core.contracts import Target
+from njord.core.instrument import exact
+from njord.core.units import EXACT, quantum, ratio, round_down
+from njord.kernels.fused_tables import KEEP, LevelArray, Now, Run
+from njord.strategies.base import Proposals, Strategy, StrategyParams
+from njord.strategies.context import BarView, Context
+from njord.strategies.features import BoolArray, FloatArray, IntArray
+
+__all__ = ["KEEP", "CompiledStrategy", "FloatArray", "Now", "SignalStrategy", "Values", "decision"]
+
+_WEIGHT_STEP = quantum(9)
+Values = tuple[float, ...]
+Decide = Callable[[Now, Values, FloatArray, FloatArray], int]
+
+
+class Machine(NamedTuple):
+    """A strategy's compiled functions: those of `kernels/fused.py` with its own `decide` inside."""
+
+    run: Callable[..., Run]
+    ask: Callable[[IntArray, FloatArray, FloatArray, FloatArray], int]
+    levels_of: Callable[[FloatArray, IntArray, FloatArray, FloatArray, LevelArray], bool]
+    score_points: Callable[..., None]
+
+
+def decision(function: Decide) -> Any:
+    """Mark a strategy's function as the one to compile, with bounds checked.
+
+    It is kept on disk with what it is compiled into, and not by itself: one file may be loaded under several names.
+    """
+    return staticmethod(cast(Any, numba.njit(nogil=True, boundscheck=True)(function)))
+
+
+class CompiledStrategy(Strategy):
+    """Base of strategies whose decisions are one compiled function; see the module's text.
+
+    Attributes:
+        levels: Levels of exposure go from minus this to this.
+        reasons: Why, by level, for `njord why`.
+        is_signal: Whether `now` and `state` are kept from `decide`; see SignalStrategy.
+        declared: Its indicators, in order.
+        machine_of: Returns the compiled functions for a number of indicators; given to the class when it is loaded.
+    """
+
+    levels: ClassVar[int] = 1
+    reasons: ClassVar[Mapping[int, str]] = {}
+    is_signal: ClassVar[bool] = False
+    decide: ClassVar[Decide]
+    machine_of: ClassVar[Callable[[int], Machine]]
+
+    def __init__(self, params: StrategyParams) -> None:
+        super().__init__(params)
+        if type(self.levels) is not int or self.levels < 1:
+            raise ValueError(f"levels must be a whole number >= 1, was {self.levels!r}")
+        indicators = self.indicators()
+        self._names, self.declared = tuple(indicators), tuple(indicators.values())
+        self._values = np.zeros(len(self._names))
+        self._which = np.arange(len(self._names))
+        self._event = np.zeros(len(Now._fields), np.int64)
+        self._cells, self._numbers = self.fresh_state(), self.fresh_numbers()
+        self._asked = 0
+
+    @property
+    def machine(self) -> Machine:
+        """The compiled functions with this strategy's `decide` inside."""
+        return self.machine_of(len(self._names))
+
+    def numbers(self) -> Sequence[float]:
+        """Return what `decide` sees as `params`, in order."""
+        return ()
+
+    def cells(self) -> int:
+        """Return how many numbers `decide` keeps in `state`; all are 0 at first."""
+        return 0
+
+    def fresh_state(self) -> FloatArray:
+        """Return the state before the first bar."""
+        return np.zeros(self.cells())
+
+    def fresh_numbers(self) -> FloatArray:
+        """Return `numbers` as `decide` sees them."""
+        return np.array(self.numbers(), dtype=np.float64)
+
+    def target(self, level: int) -> tuple[float | None, Decimal | None]:
+        """Return the (weight, quantity) that a level stands for, one of both, by the parameters of these names.
+
+        A part of the weight has nine decimals, rounded toward zero.
+        """
+        qty: Decimal | None = getattr(self.params, "qty", None)
+        if level and qty is not None:
+            return None, ratio(EXACT.multiply(qty, level), Decimal(self.levels))
+        weight = exact(getattr(self.params, "weight", 1))
+        if abs(level) != self.levels:
+            weight = round_down(ratio(EXACT.multiply(weight, abs(level)), Decimal(self.levels)), _WEIGHT_STEP)
+        return float(weight if level >= 0 else weight.copy_negate()), None
+
+    def on_bar(self, ctx: Context, bar: BarView) -> Proposals:
+        """Ask `decide`; propose a target when it names another level than before.
+
+        Raises:
+            ValueError: It named a level beyond `levels`.
+        """
+        values = self._values
+        for at, name in enumerate(self._names):
+            values[at] = ctx.feature(name)
+        if not self.is_signal:
+            self._tell(ctx, bar)
+        level = int(self.machine.ask(self._event, values, self._cells, self._numbers))
+        if level == self._asked or level == KEEP or not ctx.is_warm:
+            return None
+        if abs(level) > self.levels:
+            raise ValueError(f"decide named level {level}, the levels are {-self.levels} to {self.levels}")
+        self._asked = level
+        weight, qty = self.target(level)
+        features = tuple(zip(self._names, values.tolist(), strict=True))
+        return Target(weight=weight, qty=qty, reason=self.reasons.get(level, ""), features=features)
+
+    def _tell(self, ctx: Context, bar: BarView) -> None:
+        message, lots = bar.message, bar.instrument.lots(ctx.own_qty)
+        prices = (message.open, message.high, message.low, message.close)
+        self._event[:] = (ctx.n_bars, message.ts_ns, *prices, message.volume_lots, lots)
+
+
+class SignalStrategy(CompiledStrategy):
+    """A compiled strategy that looks at its indicators and parameters alone: whole columns are decided at once.
+
+    `decide` is given nothing else: `now` is all zeros, `state` is empty. A sweep walks only where the level changes, and
+    a backtest sleeps in between.
+    """
+
+    is_signal: ClassVar[bool] = True
+
+    def fresh_state(self) -> FloatArray:
+        """Return nothing: a signal remembers nothing."""
+        return np.zeros(0)
+
+    def wakes(self, features: Mapping[str, FloatArray]) -> BoolArray:
+        """Return where the level is another one than a row before."""
+        columns = np.array([features[name] for name in self._names])
+        levels = np.empty(columns.shape[1], np.int8)
+        if not self.machine.levels_of(columns, self._which, self._cells, self._numbers, levels):
+            return np.ones(levels.size, np.bool_)  # Some level is none: whoever meets it says so.
+        wakes = np.ones(levels.size, np.bool_)
+        np.not_equal(levels[1:], levels[:-1], out=wakes[1:])
+        return wakes
