@@ -1,0 +1,302 @@
+"""Sweeps with real processes: the same table whoever evaluates, whatever is killed, wherever it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from njord.apps.synthetic import write_synthetic_csv
+from njord.core.errors import ConfigError
+from njord.research.axes import Axis
+from njord.research.sweep_result import PLAN, RESULT, TABLE, read_result
+from njord.research.sweep_store import LEDGER, ROWS
+from tests.integration.sweep_child import opened, sweep, wishes
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+CHILD = Path(__file__).with_name("sweep_child.py")
+NJORD = Path(sys.executable).with_name("njord")
+# The strategy of a worker that dies once: it leaves a file, so that the next one lives.
+DIES_ONCE = """
+import os
+import signal
+from pathlib import Path
+
+from njord.strategies.library.sma_cross import SmaCross
+
+
+class DiesOnce(SmaCross):
+    def on_bar(self, ctx, bar):
+        mark = Path({mark!r})
+        if self.params.fast == 5 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().on_bar(ctx, bar)
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sweep") / "SYNTH_USDT-1m.csv"
+    write_synthetic_csv(path, 1_500, 7)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(data: Path) -> bytes:
+    """The table of the sweep as one process makes it."""
+    folder = data.parent / "alone"
+    sweep(data, folder, wishes("1"))
+    return (folder / TABLE).read_bytes()
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[str]:
+    """A scheduler and two workers, processes of their own on 127.0.0.1."""
+    found = tmp_path / "scheduler.json"
+    own = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    own["DASK_DISTRIBUTED__DIAGNOSTICS__NVML"] = "false"
+    tool = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    start = [*tool, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(found)]
+    processes = [_quiet(start, own, tmp_path)]
+    try:
+        address = _address(found)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--host", "127.0.0.1"]
+        worker += ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"]
+        processes += [_quiet([*worker, "--name", f"w{number}"], own, tmp_path) for number in range(2)]
+        yield address.replace("tcp://", "dask://")
+    finally:
+        for process in reversed(processes):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _quiet(command: list[str], env: dict[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+    with (folder / "dask.log").open("ab") as log:
+        return subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+
+
+def _address(found: Path) -> str:
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        if found.exists() and (text := found.read_text()).strip():
+            address: str = json.loads(text)["address"]
+            return address
+        time.sleep(0.05)
+    raise AssertionError("no scheduler came up")
+
+
+def test_the_table_is_the_full_product_without_what_the_strategy_refuses(data: Path, table: bytes) -> None:
+    result = read_result(data.parent / "alone")
+    frame = pl.read_parquet(table)
+    wanted = [(fast, slow) for fast in range(2, 12) for slow in range(8, 32, 4) if slow > fast]
+    assert frame.select("fast", "slow").rows() == wanted
+    assert (result.n_points, result.n_refused) == (len(wanted), 60 - len(wanted))
+    assert [twin.inside.sharpe for twin in result.top] == frame["sharpe"].top_k(3).to_list()
+    assert all(twin.outside is not None and twin.outside.n_bars == 450 for twin in result.top)
+    assert frame["n_bars"].unique().to_list() == [1050]
+    assert frame["block_n"].to_numpy().sum(axis=1).tolist() == [1050.0] * len(wanted)
+
+
+def test_two_workers_make_the_table_of_one(data: Path, table: bytes, tmp_path: Path) -> None:
+    sweep(data, tmp_path / "two", wishes("2"))
+    assert (tmp_path / "two" / TABLE).read_bytes() == table
+
+
+def test_a_killed_sweep_goes_on_to_the_same_bytes(data: Path, table: bytes, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    for n_chunks in (2, 5):
+        with subprocess.Popen(
+            [sys.executable, str(CHILD), str(data), str(folder), "1"],
+            stdout=subprocess.PIPE,
+            cwd=CHILD.parents[2],
+            env={**os.environ, "PYTHONPATH": str(CHILD.parents[2])},
+        ) as child:
+            assert child.stdout is not None
+            for _ in range(n_chunks):
+                child.stdout.readline()
+            child.kill()
+        assert not (folder / RESULT).exists()
+    kept = (folder / LEDGER).read_bytes().count(b"\n")
+    assert kept > 0
+    sweep(data, folder, wishes("2"))
+    assert (folder / TABLE).read_bytes() == table
+    assert sorted(path.name for path in folder.iterdir()) == sorted([PLAN, RESULT, TABLE])
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(data: Path, tmp_path: Path) -> None:
+    tables = []
+    for name, mark in (("dies", tmp_path / "mark"), ("lives", tmp_path)):
+        strategy = tmp_path / "dies_once.py"
+        strategy.write_text(DIES_ONCE.format(mark=str(mark)))
+        sweep(data, tmp_path / name, wishes("2"), str(strategy))
+        tables.append((tmp_path / name / TABLE).read_bytes())
+    assert (tmp_path / "mark").exists()
+    assert tables[0] == tables[1]
+
+
+def test_dask_makes_the_same_table_though_a_worker_is_killed(
+    data: Path, table: bytes, dask: str, tmp_path: Path
+) -> None:
+    sweep(data, tmp_path / "plain", wishes(dask))
+    assert (tmp_path / "plain" / TABLE).read_bytes() == table
+    strategy, mark = tmp_path / "dies_once.py", tmp_path / "mark"
+    strategy.write_text(DIES_ONCE.format(mark=str(mark)))
+    sweep(data, tmp_path / "killed", wishes(dask), str(strategy))
+    assert mark.exists()
+    assert (tmp_path / "killed" / TABLE).read_bytes() == table
+
+
+def test_no_scheduler_is_one_line(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(ConfigError, match=r"no Dask scheduler answers at dask://127\.0\.0\.1:1"):
+        sweep(data, tmp_path / "none", wishes("dask://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("pruner", ["none", "median"])
+def test_a_search_that_learns_is_decided_by_its_seed_and_goes_on_as_it_would_have(
+    data: Path, tmp_path: Path, pruner: str
+) -> None:
+    asked = wishes("1", sampler="tpe", pruner=pruner, n_points=25)
+    whole = sweep(data, tmp_path / "whole", asked)
+    assert whole.n_points == 25
+    assert (whole.n_pruned > 0) == (pruner == "median")
+    bytes_whole = (tmp_path / "whole" / TABLE).read_bytes()
+
+    folder = tmp_path / "stopped"
+
+    def stop(done: int, total: int) -> None:
+        if done == 12:
+            raise KeyboardInterrupt
+
+    with opened(data, folder, asked) as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.run(folder, stop)
+    assert (folder / ROWS).exists()
+    sweep(data, folder, asked)
+    assert (folder / TABLE).read_bytes() == bytes_whole
+    other = sweep(data, tmp_path / "other", wishes("1", sampler="tpe", n_points=25, seed=1))
+    assert other.n_points == 25
+    assert (tmp_path / "other" / TABLE).read_bytes() != bytes_whole
+
+
+def test_a_random_search_draws_without_replacement_by_its_seed(data: Path, tmp_path: Path) -> None:
+    tables = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        result = sweep(data, tmp_path / name, wishes("1", sampler="random", n_points=20, seed=seed))
+        assert result.n_points == 20
+        assert pl.read_parquet(tmp_path / name / TABLE)["index"].n_unique() == 20
+        tables.append((tmp_path / name / TABLE).read_bytes())
+    assert tables[0] == tables[1] != tables[2]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "axis"),
+    [
+        ("trendline_break", Axis("window", ("3", "5", "8"))),
+        ("rsi_tema_bb", Axis("rsi_period", ("7", "14", "21"))),
+        ("grid", Axis("levels", ("2", "3", "4"))),
+    ],
+)
+def test_the_other_bundled_strategies_can_be_swept(
+    data: Path, tmp_path: Path, strategy: str, axis: Axis
+) -> None:
+    result = sweep(data, tmp_path / "swept", wishes("1", axes=(axis,), engine="auto"), strategy)
+    assert (result.n_points, result.n_failed, result.n_refused) == (3, 0, 0)
+    assert pl.read_parquet(tmp_path / "swept" / TABLE)[axis.name].to_list() == [int(v) for v in axis.values]
+
+
+def njord(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(NJORD), "sweep", *words], cwd=cwd, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_the_verb_forecasts_sweeps_and_shows_both_samples(data: Path, tmp_path: Path) -> None:
+    asked = ["sma_cross", "--data", str(data), "--param", "fast=5,10,20", "--param", "slow=30,60,90"]
+    forecast = njord(*asked, "--dry-run", "--json", cwd=tmp_path)
+    assert forecast.returncode == 0, forecast.stderr
+    assert json.loads(forecast.stdout)["n_points"] == 9
+    assert not (tmp_path / "var" / "reports").exists()
+    done = njord(*asked, "--json", "--csv", "points.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("forecast 9 of 9 combinations")
+    result = json.loads(done.stdout)
+    assert len(result["top"]) == 9
+    assert result["honesty"]["n_trials"] == 9
+    points = pl.read_csv(tmp_path / "points.csv")
+    assert points.height == 9
+    assert points["sharpe"].to_list() == points["sharpe"].sort(descending=True).to_list()
+    again = njord(*asked, "--holdout", "0", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "in sample only" in again.stdout
+    assert "after 18 trials" in again.stdout  # Another window: other trials.
+
+
+def test_ctrl_c_keeps_what_is_done_leaves_no_child_and_prints_how_to_go_on(
+    data: Path, tmp_path: Path
+) -> None:
+    asked = ["sma_cross", "--data", str(data), "--param", "fast=2:60:1", "--param", "slow=60:400:2"]
+    with subprocess.Popen(
+        [str(NJORD), "sweep", *asked, "--workers", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        ledger = _wait_for_chunk(tmp_path)
+        os.killpg(child.pid, signal.SIGINT)  # As a terminal does: parent and children.
+        _, said = child.communicate(timeout=40)
+    assert child.returncode == 130
+    assert "Traceback" not in said
+    folder = said.strip().splitlines()[-1].rpartition("njord sweep --resume ")[2]
+    assert (tmp_path / folder / LEDGER) == ledger
+    with pytest.raises(ProcessLookupError):
+        os.killpg(child.pid, 0)  # Nobody of the group is left.
+    changed = njord("--resume", folder, "--data", str(data), cwd=tmp_path)
+    assert changed.returncode == 2
+    assert "takes strategy and data from its folder" in changed.stderr
+
+
+def _wait_for_chunk(folder: Path) -> Path:
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        for ledger in folder.glob(f"var/reports/*/{LEDGER}"):
+            if ledger.stat().st_size:
+                return ledger
+        time.sleep(0.02)
+    raise AssertionError("no chunk was kept")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--param", "fast=5:104:10"], "steps of 10 from 5 do not meet 104"),
+        (["--param", "fats=5,6"], "did you mean 'fast'"),
+        (["--param", "fast=50,60", "--param", "slow=20,30"], "slow must be > fast"),
+        (["--param", "fast=5,6", "--objective", "sharp"], "did you mean 'sharpe'"),
+        (["--param", "fast=5,6", "--holdout", "1"], "--holdout must be in [0, 1), was 1"),
+        (["--param", "fast=5,6", "--workers", "0"], "--workers takes 1 to 512"),
+        (["--param", "fast=5,6", "--sampler", "random"], "needs to know how many points"),
+        (["--param", "fast=5,6", "--points", "5"], "a grid evaluates all"),
+        (["--param", "fast=5,6", "--pruner", "median"], "needs a sampler that learns"),
+        (["--resume", "nowhere"], "takes strategy and data"),
+    ],
+)
+def test_what_no_sweep_can_be_is_one_line(
+    data: Path, tmp_path: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from njord.cli import run
+
+    code = run(["sweep", "sma_cross", "--data", str(data), "--root", str(tmp_path), *words])
+    said = capsys.readouterr().err
+    assert code == 2
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "var").exists()
