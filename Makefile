@@ -78,7 +78,7 @@ campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 100 kill
 
 # --- the product ------------------------------------------------------------------
 
-.PHONY: demo docs bench bench-data bench-ticks bench-paper doctor
+.PHONY: demo docs doctor
 demo: $(READY) ## See the main job: make demo, or make demo DATA=your-bars.csv
 	@$(BIN)/njord demo $(if $(DATA),--data '$(DATA)')
 
@@ -88,8 +88,12 @@ docs: $(READY) ## Write docs/reference/ anew from the code
 doctor: $(READY) ## Say what is missing on this machine, and the fix
 	@$(BIN)/njord doctor
 
-bench: $(READY) ## Measure: one million bars through the ordered engine, and where the time goes
+# --- measuring --------------------------------------------------------------------
+
+.PHONY: bench bench-data bench-ticks bench-paper bench-year profile profile-memory check-leaks check-flakiness
+bench: $(KERNELS) ## Measure: a million bars, a sweep, Monte Carlo; PEERS=dir of scripts/make_peers.sh beside, WORK="W1 W2"
 	@$(BIN)/python -m benchmarks.ordered_engine
+	@$(BIN)/python -m benchmarks.peers $(if $(PEERS),--peers '$(PEERS)') $(or $(WORK),W1 W2 W4)
 
 bench-data: $(KERNELS) ## Measure: captures parsed, stored trades to bars against polars and duckdb, a year streamed
 	@$(BIN)/python -m benchmarks.capture_parse
@@ -102,6 +106,23 @@ bench-ticks: $(KERNELS) ## Measure: the recorded capture through the compiled ex
 bench-paper: $(KERNELS) ## Measure: event in to order out in the node and over Redis, and what the tap publishes beside it
 	@$(BIN)/python -m benchmarks.node_latency
 	@$(BIN)/python -m benchmarks.redis_tap
+
+bench-year: $(READY) ## Measure: a year of minute bars of 20 symbols through the ordered engine, its memory under 500 MB
+	@$(BIN)/python -m benchmarks.year_of_twenty
+
+profile: $(READY) ## Where processor time goes, as a page; RUN="backtest sma_cross --data bars.csv" for any words of njord
+	@$(BIN)/python -m scripts.profile_cpu $(if $(RUN),--name run -- $(RUN))
+	@$(BIN)/python -m scripts.analyze_profiles var/profiling/$(if $(RUN),run,ordered-engine)-cpu.folded
+
+profile-memory: $(READY) ## Who holds memory at its peak, as a page; RUN= as for profile
+	@$(BIN)/python -m scripts.profile_memory $(if $(RUN),--name run -- $(RUN))
+	@$(BIN)/python -m scripts.analyze_profiles var/profiling/$(if $(RUN),run,ordered-engine)-memory.folded
+
+check-leaks: $(READY) ## The ordered engine again and again: does memory grow? DURATION=3600 seconds for an hour
+	@$(BIN)/python -m scripts.check_memory_leaks $(if $(DURATION),--duration $(DURATION))
+
+check-flakiness: $(KERNELS) ## The fast suite in other orders; RUNS=100
+	@$(BIN)/python -m scripts.check_flakiness $(if $(RUNS),--runs $(RUNS))
 
 # --- the seed's words --------------------------------------------------------------
 

@@ -46,6 +46,13 @@ def _fill_closed_streams() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    from njord.cli.compiling import compile_notice
+
+    with compile_notice():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     import typer
 
     from njord.cli.app import command

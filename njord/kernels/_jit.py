@@ -11,7 +11,9 @@ from importlib.resources import files
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import config
+from numba.core import config, event
+
+from njord.kernels._watch import tell
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -27,6 +29,18 @@ def _cache_folder() -> str:
 _config: Any = config
 if not _config.CACHE_DIR:
     _config.CACHE_DIR = _cache_folder()
+
+
+class _Compiling(event.Listener):
+    def on_start(self, event: object) -> None:
+        tell(True)
+
+    def on_end(self, event: object) -> None:
+        tell(False)
+
+
+_event: Any = event
+_event.register("numba:compile", _Compiling())  # Silent where the cache has the machine code.
 
 
 def kernel(function: Kernel) -> Kernel:
