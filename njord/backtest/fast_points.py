@@ -25,6 +25,7 @@ from njord.core.errors import StrategyError
 from njord.kernels import fused_tables as table
 from njord.kernels.fused_stats import curve_sums, equity_of, trip_sums
 from njord.kernels.fused_tables import DONE, NOT_SUMMED, SCORE_SIZE, Levels, Terms
+from njord.kernels.order_stats import order_sums
 from njord.kernels.signals import walk
 from njord.performance.ratios import ReturnMoments, cagr, calmar_ratio, ratios_of, total_return
 from njord.performance.returns import FloatArray, periods_per_year
@@ -183,7 +184,7 @@ class FastEvaluator:
     def _evaluate(
         self, batch: list[_Ready], points: Sequence[Params], window: Window, scores: dict[int, Score]
     ) -> None:
-        room = self._room(batch[0].cut)
+        room = self._room(batch[0])
         out = np.zeros((len(batch), SCORE_SIZE))
         blocks = np.zeros((len(batch), self._spec.n_blocks, 3))
         try:
@@ -234,7 +235,7 @@ class FastEvaluator:
             )
             done = end
 
-    # One point, its equity looked at bar by bar.
+    # One point; its equity is looked at bar by bar only if its orders alone do not tell.
     def _run_other(self, ready: _Ready, room: Room, out: FloatArray, blocks: FloatArray) -> None:
         strategy, cut, terms, tables = ready.strategy, ready.cut, ready.terms, room.tables
         per_money, numbers = terms.capital / self._capital, strategy.fresh_numbers()
@@ -245,7 +246,6 @@ class FastEvaluator:
                 tables.signal, tables.words, cut.bars, ready.levels, terms, warm_bars(strategy), tables.orders,
                 tables.refusals,
             )  # fmt: skip
-            equity_of(tables.orders, run.n_orders, cut.bars.close, terms.capital, terms.unit, room.equity)
         else:
             run = strategy.machine.run(
                 cut.bars, room.columns, which, ready.levels, terms, warm_bars(strategy), strategy.fresh_state(), numbers,
@@ -254,21 +254,29 @@ class FastEvaluator:
         out[table.CODE] = run.code
         if run.code != DONE:
             return
-        measured, edges = room.equity[cut.closes.first :], cut.edges - cut.closes.first
-        sums = curve_sums(measured, terms.capital, per_money, edges, blocks)
+        sums, final, is_summed = order_sums(
+            tables.orders, run.n_orders, cut.closes, terms, per_money, cut.edges, blocks, tables.sums
+        )
+        if not is_summed:
+            equity, edges = room.equity, cut.edges - cut.closes.first
+            equity_of(tables.orders, run.n_orders, cut.bars.close, terms.capital, terms.unit, equity)
+            sums = curve_sums(equity[cut.closes.first :], terms.capital, per_money, edges, blocks)
+            final = int(equity[-1]) / per_money
         trips = trip_sums(tables.orders, run.n_orders, terms.unit, terms.fee_step, tables.open_lots)
-        money = (trips.gross_profit, trips.gross_loss, trips.fees, trips.notional, int(room.equity[-1]))
+        money = (trips.gross_profit, trips.gross_loss, trips.fees, trips.notional)
         out[table.N_ORDERS : table.PROFIT] = (
             run.n_orders, run.n_invested, trips.n_fills, trips.n_trips, trips.n_wins,
         )  # fmt: skip
-        out[table.PROFIT : table.N_RETURNS] = [amount / per_money for amount in money]
+        out[table.PROFIT : table.FINAL] = [amount / per_money for amount in money]
+        out[table.FINAL] = final
         out[table.N_RETURNS :] = sums
 
-    def _room(self, cut: Cut) -> Room:
+    def _room(self, ready: _Ready) -> Room:
         held: tuple[Cut, Room] | None = getattr(self._local, "room", None)
-        if held is None or held[0] is not cut:
+        n_indicators = len(ready.strategy.declared)
+        if held is None or held[0] is not ready.cut or held[1].columns.shape[0] < 2 * n_indicators:
             self._local.room = None  # The one before goes first.
-            held = self._local.room = (cut, Room(cut))
+            held = self._local.room = (ready.cut, Room(ready.cut, n_indicators))
         return held[1]
 
     def _score(self, params: Params, cut: Cut, out: FloatArray, blocks: FloatArray) -> Score:

@@ -1,7 +1,7 @@
 """Where do fused points keep what they share, and what is their own? Bars of a window, indicators in a bounded pool, tables.
 
 Bars are held once for all threads. A pool of indicators belongs to one thread and has a fixed size: however many
-parameters are tried, as many columns as fit are kept, those that were used last.
+parameters are tried, no more columns are kept than fit.
 """
 
 from collections import OrderedDict
@@ -14,13 +14,12 @@ from njord.backtest.fused_terms import NotFused, columns_range
 from njord.backtest.indicator_columns import IndicatorColumns
 from njord.backtest.market_open import RecordedMarket
 from njord.kernels.fused_tables import N_REFUSALS, ORDER_SIZE, Bars
-from njord.kernels.signal_stats import BLOCK, Closes, extremes
+from njord.kernels.order_stats import BLOCK, Closes, extremes
 from njord.kernels.signals import Tables, padded
 from njord.strategies.features import BarColumns, FloatArray, IntArray
 from njord.strategies.indicators import Indicator
 
-POOL_BYTES = 48 * 2**20  # Of one thread.
-_ROWS_MIN = 16
+POOL_BYTES = 24 * 2**20  # Of one thread.
 
 
 class Cut(NamedTuple):
@@ -63,9 +62,10 @@ class Room:
 
     Args:
         cut: The bars.
+        n_indicators: Of one point; two points' fit in any case.
     """
 
-    def __init__(self, cut: Cut) -> None:
+    def __init__(self, cut: Cut, n_indicators: int) -> None:
         n = cut.n
         signal = np.empty(padded(n), np.int8)
         self.tables = Tables(
@@ -79,12 +79,12 @@ class Room:
         )
         self.equity = np.empty(n, np.int64)
         self._indicators = IndicatorColumns(cut.columns)
-        self.columns: FloatArray = np.empty((max(_ROWS_MIN, POOL_BYTES // (8 * n)), n))
+        self.columns: FloatArray = np.empty((max(2 * n_indicators, POOL_BYTES // (8 * n)), n))
         self._row_of: OrderedDict[Indicator, int] = OrderedDict()  # The one used last is at the end.
 
     def fits(self, wanted: dict[Indicator, None], more: tuple[Indicator, ...]) -> bool:
         """Say whether all of these indicators can be held at once."""
-        return len(wanted.keys() | set(more)) <= self.columns.shape[0]
+        return bool(len(wanted.keys() | set(more)) <= self.columns.shape[0])
 
     def rows(self, indicators: tuple[Indicator, ...], kept: dict[Indicator, None]) -> list[int]:
         """Return where indicators stand in `columns`, computed if need be; none of `kept` makes room for them."""
@@ -95,8 +95,9 @@ class Room:
         if row is None:
             row = len(self._row_of)
             if row == self.columns.shape[0]:
-                oldest = next(each for each in self._row_of if each not in kept)
-                row = self._row_of.pop(oldest)
+                # A grid comes round again and again: what was used last is needed last.
+                newest = next(each for each in reversed(self._row_of) if each not in kept)
+                row = self._row_of.pop(newest)
             self._indicators.write(indicator, self.columns[row])
             self._row_of[indicator] = row
         self._row_of.move_to_end(indicator)

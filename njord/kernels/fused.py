@@ -50,7 +50,7 @@ from njord.kernels.fused_tables import (
     Run,
     Terms,
 )
-from njord.kernels.signal_stats import Closes, signal_sums
+from njord.kernels.order_stats import Closes, order_sums
 from njord.kernels.signals import Tables, walk
 
 IntArray = NDArray[np.int64]
@@ -247,7 +247,7 @@ def _score(
     out: FloatArray,
     blocks: FloatArray,
 ) -> int:
-    sums, final, is_summed = signal_sums(
+    sums, final, is_summed = order_sums(
         tables.orders, done.n_orders, closes, terms, per_money, edges, blocks, tables.sums
     )
     trips = trip_sums(tables.orders, done.n_orders, terms.unit, terms.fee_step, tables.open_lots)

@@ -1,8 +1,8 @@
-"""What does a signal's run amount to? Its orders and the closes in, the sums of `fused_stats.curve_sums` out.
+"""What does a run amount to? Its orders and the closes in, the sums of `fused_stats.curve_sums` out.
 
 Between two fills equity is cash + lots x close, so that no curve is written: stretches without a position cost nothing,
-and of the others the deepest fall is looked for only in blocks of bars whose extremes could hold it. Four sums of
-each power run side by side, always over the same bars. Only for runs whose equity stays above zero: long, and never in debt.
+and of the others the deepest fall is looked for only in blocks of bars whose extremes could hold it. Returns are
+summed up in lanes (`lanes.py`). Only for runs whose equity stays above zero: long, and never in debt.
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from njord.kernels.book_jit import bare_kernel
 from njord.kernels.fused_stats import CurveSums
 from njord.kernels.fused_tables import ENDED, FEE, FILLED, FILLED_ROW, LOTS, PAID_TICKS, SIGN, Terms
+from njord.kernels.lanes import LANES, add_returns
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BLOCK = 32  # Bars whose extremes are known.
-LANES = 4
 
 
 class Closes(NamedTuple):
@@ -47,35 +47,12 @@ def extremes(close: FloatArray, highest: FloatArray, lowest: FloatArray) -> None
 
 @bare_kernel
 def _add_returns(close: FloatArray, first: int, end: int, cash: float, lots: float, sums: FloatArray) -> None:
-    # Returns of the rows [first, end) against the row before each, with the same holding. Four sums of each power run
-    # side by side: one chain of additions would wait for itself.
-    a0 = a1 = a2 = a3 = 0.0
-    b0 = b1 = b2 = b3 = 0.0
-    c0 = c1 = c2 = c3 = 0.0
-    d0 = d1 = d2 = d3 = 0.0
-    e0 = e1 = e2 = e3 = 0.0
-    row = first
-    while row + LANES <= end:
-        p0, p1, p2, p3, p4 = close[row - 1], close[row], close[row + 1], close[row + 2], close[row + 3]
-        x0, x1 = lots * (p1 - p0) / (cash + lots * p0), lots * (p2 - p1) / (cash + lots * p1)
-        x2, x3 = lots * (p3 - p2) / (cash + lots * p2), lots * (p4 - p3) / (cash + lots * p3)
-        s0, s1, s2, s3 = x0 * x0, x1 * x1, x2 * x2, x3 * x3
-        a0, a1, a2, a3 = a0 + x0, a1 + x1, a2 + x2, a3 + x3
-        b0, b1, b2, b3 = b0 + s0, b1 + s1, b2 + s2, b3 + s3
-        c0, c1, c2, c3 = c0 + s0 * x0, c1 + s1 * x1, c2 + s2 * x2, c3 + s3 * x3
-        d0, d1, d2, d3 = d0 + s0 * s0, d1 + s1 * s1, d2 + s2 * s2, d3 + s3 * s3
-        m0, m1, m2, m3 = min(x0, 0.0), min(x1, 0.0), min(x2, 0.0), min(x3, 0.0)
-        e0, e1, e2, e3 = e0 + m0 * m0, e1 + m1 * m1, e2 + m2 * m2, e3 + m3 * m3
-        row += LANES
-    sums[0] += (a0 + a1) + (a2 + a3)
-    sums[1] += (b0 + b1) + (b2 + b3)
-    sums[2] += (c0 + c1) + (c2 + c3)
-    sums[3] += (d0 + d1) + (d2 + d3)
-    sums[4] += (e0 + e1) + (e2 + e3)
-    while row < end:
+    # Returns of the rows [first, end) against the row before each, with the same holding.
+    n_times = max(0, end - first) // LANES
+    add_returns(close, first, n_times, cash, lots, sums)
+    for row in range(first + n_times * LANES, end):
         before = close[row - 1]
         _add_return(lots * (close[row] - before) / (cash + lots * before), sums)
-        row += 1
 
 
 @bare_kernel
@@ -126,7 +103,7 @@ def _fall(
 
 
 @bare_kernel
-def signal_sums(
+def order_sums(
     orders: IntArray,
     n_orders: int,
     closes: Closes,
