@@ -30,7 +30,8 @@ from njord.risk.exposure import Exposure
 from njord.risk.gate import RiskGate
 from njord.risk.profile import build_rules
 from njord.strategies.base import Strategy
-from njord.strategies.runner import HostedStrategy, StrategyRunner
+from njord.strategies.hosted import HostedStrategy
+from njord.strategies.runner import StrategyRunner
 
 
 class HostedSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ import numba
 from numba.core import config
 
 from njord.kernels import fused
+from njord.strategies.base import Strategy
 from njord.strategies.compiled import CompiledStrategy, Machine
 
 _PAIRS = (
@@ -25,6 +26,12 @@ _PAIRS = (
     "(rows[{}][row], rows[{}][row])",
     "(values[{}], values[{}])",
 )
+
+
+def attach_if_compiled(cls: type[Strategy], source_hash: str) -> None:
+    """Do what `attach` does to a compiled strategy's class, and nothing to any other."""
+    if issubclass(cls, CompiledStrategy):
+        attach(cls, source_hash)
 
 
 def attach(cls: type[CompiledStrategy], source_hash: str) -> None:

@@ -10,7 +10,7 @@ from njord.core.contracts import VENUE
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
 from njord.core.units import EXACT, plain
-from njord.strategies.runner import HostedStrategy
+from njord.strategies.hosted import HostedStrategy
 from njord.system import System
 
 

@@ -27,7 +27,7 @@ class BarRows(Sequence[Bar]):
         self._instrument = instrument
         # Indexing a view gives an int at once; indexing an array first makes a numpy scalar of it.
         columns = (chunk.ts_open_ns, chunk.open, chunk.high, chunk.low, chunk.close, chunk.volume_lots)
-        self._views = tuple(map(memoryview, columns))
+        self._views: tuple[memoryview[int], ...] = tuple(memoryview(column.data) for column in columns)
 
     def __len__(self) -> int:
         return int(self._chunk.close.size)

@@ -39,6 +39,7 @@ from njord.kernels.fused_tables import (
     FILLED_ROW,
     GROSS,
     INTENT,
+    KEEP_LEVEL,
     LOTS,
     N_REFUSALS,
     NAKED_SHORT,
@@ -54,6 +55,7 @@ from njord.kernels.fused_tables import (
     SIGN,
     STRATEGY_RATE,
     Bars,
+    LevelArray,
     Levels,
     Run,
     Terms,
@@ -86,6 +88,7 @@ _ENDINGS = {
 }
 
 
+TILE_ROWS = 16_384
 _BAD_LEVEL = "a level beyond the strategy's levels"
 
 
@@ -131,7 +134,7 @@ def run_fused(prepared: Prepared) -> FusedRun:
     if columns is None:
         raise NotFused("trades or a book instead of bars")
     terms, levels = fused_terms(prepared, strategy, columns_range(columns))
-    return looped(strategy, columns, indicator_columns(strategy, columns), levels, terms)
+    return looped(strategy, columns, levels, terms)
 
 
 def indicator_columns(strategy: CompiledStrategy, columns: BarColumns) -> FloatArray:
@@ -143,34 +146,53 @@ def indicator_columns(strategy: CompiledStrategy, columns: BarColumns) -> FloatA
     return rows
 
 
+def signal_of(strategy: SignalStrategy, columns: BarColumns) -> LevelArray:
+    """Return a signal's level at every bar, shape (padded(n),); a tile of bars at a time, which stays in the cache.
+
+    Raises:
+        NotFused: A level does not fit into a byte.
+    """
+    n, n_indicators = len(columns), len(strategy.declared)
+    source, which = IndicatorColumns(columns), np.arange(n_indicators)
+    state, numbers = strategy.fresh_state(), strategy.fresh_numbers()
+    signal = np.empty(padded(n), np.int8)
+    tile = np.empty((n_indicators, min(n, TILE_ROWS)))
+    for first in range(0, n, TILE_ROWS):
+        if n - first < tile.shape[1]:
+            tile = np.empty((n_indicators, n - first))
+        for row, indicator in enumerate(strategy.declared):
+            source.write(indicator, tile[row], first)
+        out = signal[first : first + tile.shape[1]]
+        if not strategy.machine.levels_of(tile, which, state, numbers, out):
+            raise NotFused(_BAD_LEVEL)
+    signal[n:] = KEEP_LEVEL
+    return signal
+
+
 def bars_of(columns: BarColumns) -> Bars:
     """Return the columns that the loop reads."""
     names = ("ts_ns", "open", "high", "low", "close", "volume_lots")
     return Bars(*(np.ascontiguousarray(getattr(columns, name), dtype=np.int64) for name in names))
 
 
-def looped(
-    strategy: CompiledStrategy, columns: BarColumns, indicators: FloatArray, levels: Levels, terms: Terms
-) -> FusedRun:
+def looped(strategy: CompiledStrategy, columns: BarColumns, levels: Levels, terms: Terms) -> FusedRun:
     """Run the strategy's loop once.
 
     Raises:
         NotFused: It left its range.
     """
-    n = len(columns)
-    orders, refusals = np.zeros((n, ORDER_SIZE), np.int64), np.zeros(N_REFUSALS, np.int64)
-    which, bars = np.arange(indicators.shape[0]), bars_of(columns)
+    bars, refusals = bars_of(columns), np.zeros(N_REFUSALS, np.int64)
     if isinstance(strategy, SignalStrategy):
-        signal = np.empty(padded(n), np.int8)
-        if not strategy.machine.levels_of(
-            indicators, which, strategy.fresh_state(), strategy.fresh_numbers(), signal
-        ):
-            raise NotFused(_BAD_LEVEL)
+        signal = signal_of(strategy, columns)
+        # There is an order where the level changes, or none.
+        orders = np.zeros((1 + np.count_nonzero(signal[1:] != signal[:-1]), ORDER_SIZE), np.int64)
         run = walk(signal, signal.view(np.uint64), bars, levels, terms, warm_bars(strategy), orders, refusals)
     else:
+        n, indicators = len(columns), indicator_columns(strategy, columns)
+        orders = np.zeros((n, ORDER_SIZE), np.int64)
         run = strategy.machine.run(
-            bars, indicators, which, levels, terms, warm_bars(strategy), strategy.fresh_state(), strategy.fresh_numbers(), orders,
-            np.empty(n, np.int64), refusals,
+            bars, indicators, np.arange(indicators.shape[0]), levels, terms, warm_bars(strategy),
+            strategy.fresh_state(), strategy.fresh_numbers(), orders, np.empty(n, np.int64), refusals,
         )  # fmt: skip
     check_run(run)
     return FusedRun(run=run, terms=terms, columns=columns, orders=orders[: run.n_orders], refusals=refusals)

@@ -159,7 +159,7 @@ def _whole(amount: Decimal, scale: int) -> int:
     scaled = Fraction(amount) * 10**scale
     if scaled.denominator != 1 or abs(scaled) >= MONEY_MAX:
         raise NotFused(f"{_MONEY_RANGE}: {amount} is not a whole number of 1e-{scale} that int64 holds")
-    return scaled.numerator
+    return int(scaled)
 
 
 def _cap(rules: dict[str, RiskRule], name: str, scale: int) -> Cap:

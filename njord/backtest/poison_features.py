@@ -12,7 +12,7 @@ from njord.backtest.rerun import strategies_of
 from njord.backtest.simulation import Prepared
 from njord.strategies.base import Strategy
 from njord.strategies.features import BarColumns, FloatArray
-from njord.strategies.runner import HostedStrategy
+from njord.strategies.hosted import HostedStrategy
 
 # Of the largest known value: what a transform over the whole array may lose to rounding without having read anything.
 _ROUNDING = 1e-9

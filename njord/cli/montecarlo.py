@@ -31,6 +31,7 @@ from njord.research.montecarlo import (
 )
 from njord.research.montecarlo_bins import Distribution, Percentile
 from njord.research.montecarlo_bounds import Probability
+from njord.research.montecarlo_page import write_page
 from njord.research.montecarlo_shake import Shake, parse_jitter, parse_range
 
 _QUIET_S = 2.0
@@ -53,10 +54,12 @@ def run(name: str, flags: MonteCarloFlags, json_out: bool, root: Path) -> int:
         result, trials = answer(folder, question, flags.workers, progress.show, _forecast)
     path = write_result(folder_of(folder, question), result)
     said = [*lines(result), f"written   {path}"]
+    page = write_page(path.parent)
     if trials:
         state = root / load_config(root).config.paths.state
         counted = count_trials(folder, trials, state, WallClock().now_ns())
         said.insert(-1, f"trials    {counted}")
+    said.append(f"page      {page}")
     if json_out:
         sys.stdout.write(encode_result(result).decode())
     else:

@@ -12,6 +12,7 @@ from njord.cli.summary import make_console
 from njord.core.errors import StrategyError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CALLBACKS = ("decide", "on_bar", "on_book", "on_trade")  # Where a strategy decides.
 _TEST = '''"""The contract of {name}: it trades without error, decides the same every time, and respects its warm-up."""
 
 from pathlib import Path
@@ -59,10 +60,11 @@ def run(name: str, source: str, folder: Path, json_out: bool) -> int:
     if json_out:
         print(msgspec.json.encode({"strategy": str(strategy), "test": str(test)}).decode())
         return EXIT_OK
+    callback = next(each for each in _CALLBACKS if each in vars(loaded.cls))
     shown = f"./{strategy}" if not strategy.is_absolute() else str(strategy)
     console = make_console()
     for line in (
-        f"wrote {strategy}, a copy of {loaded.name}: change on_bar",
+        f"wrote {strategy}, a copy of {loaded.name}: change {callback}",
         f"wrote {test}, run it with: pytest {test}",
         f"next: njord backtest {shown} --data your-bars.csv",
     ):

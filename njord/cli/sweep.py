@@ -27,6 +27,7 @@ from njord.core.registry import nearest
 from njord.core.units import NS_PER_S
 from njord.research.axes import parse_axes
 from njord.research.sweep import Sweep, Wishes
+from njord.research.sweep_page import write_page
 from njord.research.sweep_result import SweepResult, encode, read_plan
 from njord.research.sweep_store import ROWS
 from njord.research.sweep_table import write_csv
@@ -66,10 +67,11 @@ def run(
     if result is None:
         print(_json(sweep.forecast) if json_out else forecast_line(sweep.forecast))
         return EXIT_OK
+    page = write_page(search.resume or result.folder)
     if json_out:
         sys.stdout.write(encode(result).decode())
     else:
-        print("\n".join(result_lines(result)))
+        print("\n".join([*result_lines(result), f"page     {page}"]))
     if result.n_failed == result.n_points:
         first = next((twin.inside.error for twin in result.top), "see the column error of points.parquet")
         print(f"njord: every point failed: {first}", file=sys.stderr)

@@ -29,6 +29,7 @@ from njord.core.units import NS_PER_S
 from njord.research.axes import parse_axes
 from njord.research.executors import n_workers_of
 from njord.research.splits import Mode
+from njord.research.walkforward_page import write_page
 from njord.research.walkforward_result import WalkForward, chosen
 from njord.research.walkforward_session import OpenWalkForward, WalkForwardRequest, run_walk_forward
 from njord.research.walkforward_store import WalkForwardFolder, json_of, read_plan
@@ -72,10 +73,11 @@ def run(
         request, typed = _requested(strategy, data, flags, walk, config, root)
         with OpenWalkForward(request) as opened:
             result, folder = _executed(opened, typed, walk, config, root)
+    page = write_page(folder)
     if json_out:
         print(msgspec.json.encode({"folder": str(folder), **json_of(result)}).decode())
     else:
-        print("\n".join(lines_of(result, folder)))
+        print("\n".join([*lines_of(result, folder), f"page     {page}"]))
     return _exit_code(result)
 
 

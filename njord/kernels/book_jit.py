@@ -20,3 +20,8 @@ def bare_kernel(function: Kernel) -> Kernel:
     What they call and is compiled for them first is compiled the same way; a function that allocates fails to compile.
     """
     return cast(Kernel, _njit(cache=True, nogil=True, _nrt=False)(function))
+
+
+def inner_kernel(function: Kernel) -> Kernel:
+    """Compile `function` like `bare_kernel`, always as part of its caller: for what takes more to call than to do."""
+    return cast(Kernel, _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function))

@@ -6,7 +6,9 @@ stream is SplitMix64 (Steele, Lea & Flood 2014) started from (seed, path), so th
 LANES paths go side by side, the arithmetic of each being its own: the lanes hide how long a multiplication takes.
 
 Everything is scalars and arrays that the caller owns, indices are unsigned, and comparisons stand where `min` and `max`
-would bring Python's rules for NaN: the loops turn into vector instructions without `fastmath`.
+would bring Python's rules for NaN: the loops turn into vector instructions without `fastmath`. What such a loop reads and
+writes lies in one array, at places that are known when it is compiled: it need not be asked at each turn whether they
+overlap.
 """
 
 import numpy as np
@@ -16,11 +18,12 @@ from njord.kernels._jit import kernel
 
 FloatArray = NDArray[np.float64]
 UintArray = NDArray[np.uint64]
-IndexArray = NDArray[np.uint32]
 
 LANES = 32  # Paths side by side.
-BATCH_STEPS = 8  # Looked up at a time, even: what is under way stays in the nearest cache.
+BATCH_STEPS = 4  # Looked up at a time, even: few, so that drawing, looking up and following overlap in the processor.
+N_WORDS = (2 + BATCH_STEPS) * LANES  # Rows of LANES: what each counts, where its block is, what it draws of each step.
 N_STATES = 6  # Of a lane: equity, its lowest, depth, the deepest, steps under water, the most of them.
+N_VALUES = (N_STATES + BATCH_STEPS) * LANES  # Rows of LANES: the states, the factor of each step.
 EVERY_STEP = 2**32  # The chance of a new block, in 2**-32, at which each step is drawn for itself.
 STEPS_MAX = 2**31
 
@@ -30,7 +33,10 @@ _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _LANES, _TWO_LANES = np.uint64(LANES), np.uint64(2 * LANES)
-_LOWEST, _DEPTH, _DEEPEST, _UNDER, _LONGEST = (np.uint64(state * LANES) for state in range(1, N_STATES))
+_PLACES, _INDEX = _LANES, _TWO_LANES
+_LOWEST, _DEPTH, _DEEPEST, _UNDER, _LONGEST, _DRAWN = (
+    np.uint64(row * LANES) for row in range(1, N_STATES + 1)
+)
 
 
 @kernel
@@ -48,95 +54,93 @@ def stream_start(seed: np.uint64, path: np.uint64) -> np.uint64:
 
 
 @kernel
-def draw_singly(counters: UintArray, n: np.uint64, n_pairs: int, index: IndexArray) -> None:
+def draw_singly(words: UintArray, n: np.uint64) -> None:
     """Draw two indices below `n` (< 2**32) from each number: its halves, scaled (bias below n / 2**32)."""
-    at = _ZERO
-    for _ in range(n_pairs):
+    for pair in range(BATCH_STEPS // 2):
+        at = _INDEX + np.uint64(pair) * _TWO_LANES
         for number in range(LANES):
             lane = np.uint64(number)
-            counter = counters[lane] + _GAMMA
-            counters[lane] = counter
+            counter = words[lane] + _GAMMA
+            words[lane] = counter
             z = mixed(counter)
-            index[at + lane] = np.uint32(((z >> _HALF) * n) >> _HALF)
-            index[at + lane + _LANES] = np.uint32(((z & _LOW) * n) >> _HALF)
-        at += _TWO_LANES
+            words[at + lane] = ((z >> _HALF) * n) >> _HALF
+            words[at + lane + _LANES] = ((z & _LOW) * n) >> _HALF
 
 
 @kernel
-def draw_blocks(
-    counters: UintArray, places: UintArray, n: np.uint64, restart: np.uint64, n_steps: int, index: IndexArray
-) -> None:
+def draw_blocks(words: UintArray, n: np.uint64, restart: np.uint64) -> None:
     """Draw one index below `n` from each number: the next one of the block, or where a new block begins."""
-    at = _ZERO
-    for _ in range(n_steps):
+    for step in range(BATCH_STEPS):
+        at = _INDEX + np.uint64(step) * _LANES
         for number in range(LANES):
             lane = np.uint64(number)
-            counter = counters[lane] + _GAMMA
-            counters[lane] = counter
+            counter = words[lane] + _GAMMA
+            words[lane] = counter
             z = mixed(counter)
             begun = ((z >> _HALF) * n) >> _HALF
-            following = places[lane] + _ONE
+            following = words[lane + _PLACES] + _ONE
             following = _ZERO if following == n else following
             place = begun if (z & _LOW) < restart else following
-            places[lane] = place
-            index[at + lane] = np.uint32(place)
-        at += _LANES
+            words[lane + _PLACES] = place
+            words[at + lane] = place
 
 
 @kernel
-def look_up(factors: FloatArray, index: IndexArray, n_values: int, drawn: FloatArray) -> None:
+def look_up(factors: FloatArray, words: UintArray, values: FloatArray) -> None:
     """Copy the factors that were drawn."""
-    for number in range(n_values):
-        drawn[np.uint64(number)] = factors[index[np.uint64(number)]]
-
-
-@kernel
-def follow_pairs(drawn: FloatArray, n_pairs: int, states: FloatArray) -> None:
-    """Apply two steps at a time to the lanes; what they are is said at `resample`."""
-    at = _ZERO
-    for _ in range(n_pairs):
+    for step in range(BATCH_STEPS):
+        at = np.uint64(step) * _LANES
         for number in range(LANES):
             lane = np.uint64(number)
-            first, second = drawn[at + lane], drawn[at + lane + _LANES]
-            equity_1 = states[lane] * first
+            values[at + lane + _DRAWN] = factors[words[at + lane + _INDEX]]
+
+
+@kernel
+def follow_batch(values: FloatArray) -> None:
+    """Apply the steps to the lanes, two at a time; what these are is said at `resample`."""
+    for pair in range(BATCH_STEPS // 2):
+        at = _DRAWN + np.uint64(pair) * _TWO_LANES
+        for number in range(LANES):
+            lane = np.uint64(number)
+            first, second = values[at + lane], values[at + lane + _LANES]
+            equity_1 = values[lane] * first
             equity_2 = equity_1 * second
-            states[lane] = equity_2
-            lowest = states[lane + _LOWEST]
+            values[lane] = equity_2
+            lowest = values[lane + _LOWEST]
             lower = equity_1 if equity_1 < equity_2 else equity_2
-            states[lane + _LOWEST] = lower if lower < lowest else lowest
-            depth_1 = states[lane + _DEPTH] * first
+            values[lane + _LOWEST] = lower if lower < lowest else lowest
+            depth_1 = values[lane + _DEPTH] * first
             depth_1 = depth_1 if depth_1 < 1.0 else 1.0
             depth_2 = depth_1 * second
             depth_2 = depth_2 if depth_2 < 1.0 else 1.0
-            states[lane + _DEPTH] = depth_2
-            deepest = states[lane + _DEEPEST]
+            values[lane + _DEPTH] = depth_2
+            deepest = values[lane + _DEEPEST]
             deeper = depth_1 if depth_1 < depth_2 else depth_2
-            states[lane + _DEEPEST] = deeper if deeper < deepest else deepest
-            under_1 = states[lane + _UNDER] + 1.0 if depth_1 < 1.0 else 0.0
+            values[lane + _DEEPEST] = deeper if deeper < deepest else deepest
+            under_1 = values[lane + _UNDER] + 1.0 if depth_1 < 1.0 else 0.0
             under_2 = under_1 + 1.0 if depth_2 < 1.0 else 0.0
-            states[lane + _UNDER] = under_2
-            longest = states[lane + _LONGEST]
+            values[lane + _UNDER] = under_2
+            longest = values[lane + _LONGEST]
             longer = under_1 if under_1 > under_2 else under_2
-            states[lane + _LONGEST] = longer if longer > longest else longest
-        at += _TWO_LANES
+            values[lane + _LONGEST] = longer if longer > longest else longest
 
 
 @kernel
-def follow_last(drawn: FloatArray, at: np.uint64, states: FloatArray) -> None:
-    """Apply the one step that stands at `at`, where their number is odd."""
+def follow_step(values: FloatArray, at: np.uint64) -> None:
+    """Apply the one step that stands at `at`: a batch in which a checkpoint lies is followed step by step."""
     for number in range(LANES):
         lane = np.uint64(number)
-        factor = drawn[at + lane]
-        equity = states[lane] * factor
-        states[lane] = equity
-        states[lane + _LOWEST] = equity if equity < states[lane + _LOWEST] else states[lane + _LOWEST]
-        depth = states[lane + _DEPTH] * factor
+        factor = values[at + lane]
+        equity = values[lane] * factor
+        values[lane] = equity
+        values[lane + _LOWEST] = equity if equity < values[lane + _LOWEST] else values[lane + _LOWEST]
+        depth = values[lane + _DEPTH] * factor
         depth = depth if depth < 1.0 else 1.0
-        states[lane + _DEPTH] = depth
-        states[lane + _DEEPEST] = depth if depth < states[lane + _DEEPEST] else states[lane + _DEEPEST]
-        under = states[lane + _UNDER] + 1.0 if depth < 1.0 else 0.0
-        states[lane + _UNDER] = under
-        states[lane + _LONGEST] = under if under > states[lane + _LONGEST] else states[lane + _LONGEST]
+        values[lane + _DEPTH] = depth
+        values[lane + _DEEPEST] = depth if depth < values[lane + _DEEPEST] else values[lane + _DEEPEST]
+        under = values[lane + _UNDER] + 1.0 if depth < 1.0 else 0.0
+        values[lane + _UNDER] = under
+        values[lane + _LONGEST] = under if under > values[lane + _LONGEST] else values[lane + _LONGEST]
 
 
 @kernel
@@ -146,10 +150,8 @@ def resample(
     first_path: np.uint64,
     checkpoints: NDArray[np.int64],
     restart: np.uint64,
-    counters: UintArray,
-    index: IndexArray,
-    drawn: FloatArray,
-    states: FloatArray,
+    words: UintArray,
+    values: FloatArray,
     ends: FloatArray,
     fan: FloatArray,
 ) -> None:
@@ -160,50 +162,50 @@ def resample(
             nothing follows it.
         seed: Of all paths.
         first_path: The number of the first one.
-        checkpoints: Shape (n_checkpoints,): after how many steps equity is noted, rising, all even but the last, which is
-            how long a path is.
+        checkpoints: Shape (n_checkpoints,): after how many steps equity is noted, rising; the last is how long a path
+            is.
         restart: The chance that a step begins a new block, in 2**-32: 2**32 over the mean block length. EVERY_STEP draws
             each step for itself, two of a number.
-        counters: Scratch, shape (2 * LANES,).
-        index: Scratch, shape (BATCH_STEPS * LANES,); so is `drawn`.
-        states: Scratch, shape (N_STATES * LANES,).
+        words: Scratch, shape (N_WORDS,).
+        values: Scratch, shape (N_VALUES,).
         ends: Shape (4, n_paths), n_paths a multiple of LANES. Of each path: equity at the end as a multiple of that at the
             start; its lowest; 1 - maximum drawdown, the lowest of equity over its peak so far, rounded at each step; and
             the most successive steps that ended below the peak.
         fan: Shape (n_checkpoints, n_paths): equity as a multiple of that at the start.
     """
     n = np.uint64(factors.size) & _LOW
-    places = counters[LANES:]
     singly = restart >= np.uint64(EVERY_STEP)
     for group in range(ends.shape[1] // LANES):
         column = group * LANES
         for lane in range(LANES):
-            counters[lane] = stream_start(seed, first_path + np.uint64(column + lane))
-            places[lane] = ((mixed(counters[lane]) >> _HALF) * n) >> _HALF
-            for state in range(4):
-                states[lane + state * LANES] = 1.0
-            states[lane + 4 * LANES] = 0.0
-            states[lane + 5 * LANES] = 0.0
+            start = stream_start(seed, first_path + np.uint64(column + lane))
+            words[lane] = start
+            words[lane + LANES] = ((mixed(start) >> _HALF) * n) >> _HALF
+            for state in range(N_STATES):
+                values[lane + state * LANES] = 1.0 if state < 4 else 0.0
         done = 0
         for row in range(checkpoints.size):
             while done < checkpoints[row]:
-                n_steps = min(BATCH_STEPS, checkpoints[row] - done)
-                if singly:
-                    draw_singly(counters, n, (n_steps + 1) // 2, index)
+                place = done % BATCH_STEPS
+                if place == 0:
+                    if singly:
+                        draw_singly(words, n)
+                    else:
+                        draw_blocks(words, n, restart)
+                    look_up(factors, words, values)
+                if place == 0 and done + BATCH_STEPS <= checkpoints[row]:
+                    follow_batch(values)
+                    done += BATCH_STEPS
                 else:
-                    draw_blocks(counters, places, n, restart, n_steps, index)
-                look_up(factors, index, n_steps * LANES, drawn)
-                follow_pairs(drawn, n_steps // 2, states)
-                if n_steps % 2:
-                    follow_last(drawn, np.uint64((n_steps - 1) * LANES), states)
-                done += n_steps
+                    follow_step(values, _DRAWN + np.uint64(place * LANES))
+                    done += 1
             for lane in range(LANES):
-                fan[row, column + lane] = states[lane]
+                fan[row, column + lane] = values[lane]
         for lane in range(LANES):
-            ends[0, column + lane] = states[lane]
-            ends[1, column + lane] = states[lane + LANES]
-            ends[2, column + lane] = states[lane + 3 * LANES]
-            ends[3, column + lane] = states[lane + 5 * LANES]
+            ends[0, column + lane] = values[lane]
+            ends[1, column + lane] = values[lane + LANES]
+            ends[2, column + lane] = values[lane + 3 * LANES]
+            ends[3, column + lane] = values[lane + 5 * LANES]
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels import matching
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels.book_jit import inner_kernel
 from njord.kernels.fused_tables import (
     ABOVE_MAX,
     BELOW_LOT,
@@ -47,7 +47,7 @@ from njord.kernels.wide import ceil_ratio, floor_ratio, product_exceeds
 
 IntArray = NDArray[np.int64]
 
-_worse_ticks = bare_kernel(matching.worse_ticks)
+_worse_ticks = inner_kernel(matching.worse_ticks)
 
 
 class Held(NamedTuple):
@@ -57,14 +57,14 @@ class Held(NamedTuple):
     lots: int
 
 
-@bare_kernel
+@inner_kernel
 def _cap_exceeded(cap: Cap, worth: int, equity: int) -> bool:
     if cap.has_notional and worth > cap.notional:
         return True
     return cap.numerator != 0 and product_exceeds(worth, cap.denominator, max(0, equity), cap.numerator)
 
 
-@bare_kernel
+@inner_kernel
 def _day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
     if cap.has_notional and loss >= cap.notional:
         return True
@@ -73,7 +73,7 @@ def _day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
     )
 
 
-@bare_kernel
+@inner_kernel
 def wanted_lots(terms: Terms, levels: Levels, level: int, equity: int, close: int) -> tuple[int, int]:
     """Return (PASSED, signed lots) that a level stands for at a price, or (why not, 0)."""
     at = level + terms.n_levels
@@ -89,7 +89,7 @@ def wanted_lots(terms: Terms, levels: Levels, level: int, equity: int, close: in
     return PASSED, lots if levels.numerator[at] > 0 else -lots
 
 
-@bare_kernel
+@inner_kernel
 def refusal(
     terms: Terms, change: int, held: int, close: int, equity: int, day_start: int, n_recent: int
 ) -> int:
@@ -130,7 +130,7 @@ def refusal(
     return PASSED
 
 
-@bare_kernel
+@inner_kernel
 def fee_of(terms: Terms, notional: int) -> int:
     """Return the fee on a notional, rounded to the venue's step against us."""
     if terms.fee_numerator >= 0:
@@ -138,7 +138,7 @@ def fee_of(terms: Terms, notional: int) -> int:
     return -floor_ratio(notional, -terms.fee_numerator, terms.fee_divisor) * terms.fee_step
 
 
-@bare_kernel
+@inner_kernel
 def send(orders: IntArray, at: int, row: int, change: int, intent: int) -> None:
     """Write an order that was approved at a bar's close."""
     orders[at, SENT_ROW] = row
@@ -148,7 +148,7 @@ def send(orders: IntArray, at: int, row: int, change: int, intent: int) -> None:
     orders[at, ENDED] = END_OF_DATA
 
 
-@bare_kernel
+@inner_kernel
 def fill(terms: Terms, orders: IntArray, at: int, row: int, seen: int, held: Held) -> Held:
     """Let an order meet the open `seen` of bar `row`; return what is held then, as before if there were no funds."""
     sign, size, unit = orders[at, SIGN], orders[at, LOTS], terms.unit
@@ -167,7 +167,7 @@ def fill(terms: Terms, orders: IntArray, at: int, row: int, seen: int, held: Hel
     return Held(cash, lots)
 
 
-@bare_kernel
+@inner_kernel
 def is_out_of_range(terms: Terms, held: Held) -> bool:
     """Say whether what is held could soon leave the whole numbers that money is counted in."""
     return abs(held.cash) > MONEY_MAX or abs(held.lots) > terms.lots_max

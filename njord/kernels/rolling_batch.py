@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+SUM_MAX = 2**62  # No sum may come to it.
 
 
 def check_total(xs: IntArray, window: int) -> None:
@@ -25,7 +26,7 @@ def check_total(xs: IntArray, window: int) -> None:
         raise ValueError(f"window must be >= 1, was {window}")
     if xs.size:
         low, high = int(xs.min()), int(xs.max())
-        if window * max(abs(low), abs(high)) >= 2**62:
+        if window * max(abs(low), abs(high)) >= SUM_MAX:
             raise _out_of_range(low, high, window)
 
 
@@ -41,7 +42,7 @@ def check_range(xs: IntArray, window: int) -> int:
     low, high = int(xs.min()), int(xs.max())
     reach = high - low
     # n sum(x^2) and 12 n sum(i y), the largest things that are summed.
-    if max((window * reach) ** 2, 12 * window * window * reach) >= 2**62:
+    if max((window * reach) ** 2, 12 * window * window * reach) >= SUM_MAX:
         raise _out_of_range(low, high, window)
     return low
 

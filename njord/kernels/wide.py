@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numba.extending import overload
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels.book_jit import inner_kernel
 
 PRODUCT_MAX = 2**110  # Beyond it an estimate is off by more than a difference of int64 can tell.
 DIVISOR_MAX = 2**61
@@ -30,7 +30,7 @@ def _wrapped_difference(a: int, b: int, c: int, d: int) -> Callable[[int, int, i
     return difference
 
 
-@bare_kernel
+@inner_kernel
 def product_exceeds(a: int, b: int, c: int, d: int) -> bool:
     """Say whether a x b > c x d; every product's magnitude must be below PRODUCT_MAX."""
     estimate = float(a) * float(b) - float(c) * float(d)
@@ -39,7 +39,7 @@ def product_exceeds(a: int, b: int, c: int, d: int) -> bool:
     return _difference(a, b, c, d) > 0
 
 
-@bare_kernel
+@inner_kernel
 def floor_ratio(a: int, b: int, divisor: int) -> int:
     """Return floor(a x b / divisor).
 
@@ -59,7 +59,7 @@ def floor_ratio(a: int, b: int, divisor: int) -> int:
     return quotient
 
 
-@bare_kernel
+@inner_kernel
 def ceil_ratio(a: int, b: int, divisor: int) -> int:
     """Return ceil(a x b / divisor), with the bounds of `floor_ratio`."""
     quotient = floor_ratio(a, b, divisor)

@@ -13,28 +13,43 @@ FloatArray = NDArray[np.float64]
 
 
 @bare_kernel
-def running_sums(xs: IntArray, sums: IntArray) -> None:
-    """Write the sums of the first 0, 1, ... n values, shape (n + 1,); they may wrap, their differences are right."""
-    total = 0
+def running_sums(xs: IntArray, sums: IntArray) -> int:
+    """Write the sums of the first 0, 1, ... n values, shape (n + 1,), and return the greatest magnitude of a value.
+
+    The sums may wrap, their differences are right.
+    """
+    total = largest = 0
     sums[0] = 0
     for row in range(xs.size):
         total += xs[row]
         sums[row + 1] = total
+        largest = max(largest, abs(xs[row]))
+    return largest
 
 
 @bare_kernel
-def scaled_means(sums: IntArray, window: int, multiple: float, divisor: float, out: FloatArray) -> None:
-    """Write the mean of the last `window` values x multiple / divisor at every row; NaN until there are as many.
+def scaled_means(
+    sums: IntArray, window: int, multiple: float, divisor: float, first: int, out: FloatArray
+) -> None:
+    """Write the mean of the last `window` values x multiple / divisor at rows from `first` on; NaN until there are as many.
 
     Args:
         sums: Of `running_sums`, shape (n + 1,); a window's own sum must fit (`rolling_batch.check_total`).
         window: In rows, >= 1.
         multiple: A whole number.
         divisor: A power of ten.
-        out: Shape (n,).
+        first: The row of the first value that is written.
+        out: Shape (n_rows,).
     """
     n, length = out.size, float(window)
-    for row in range(min(n, window - 1)):
-        out[row] = np.nan
-    for row in range(window - 1, n):
-        out[row] = float(sums[row + 1] - sums[row + 1 - window]) / length * multiple / divisor
+    n_without = max(0, min(n, window - 1 - first))
+    for at in range(n_without):
+        out[at] = np.nan
+    if multiple == 1.0:  # Nearly always, and a multiplication by it changes no bit.
+        for at in range(n_without, n):
+            end = first + at + 1
+            out[at] = float(sums[end] - sums[end - window]) / length / divisor
+        return
+    for at in range(n_without, n):
+        end = first + at + 1
+        out[at] = float(sums[end] - sums[end - window]) / length * multiple / divisor

@@ -94,7 +94,7 @@ class CompiledStrategy(Strategy):
     @property
     def machine(self) -> Machine:
         """The compiled functions with this strategy's `decide` inside."""
-        return self.machine_of(len(self._names))
+        return type(self).machine_of(len(self._names))
 
     def numbers(self) -> Sequence[float]:
         """Return what `decide` sees as `params`, in order."""

@@ -23,6 +23,7 @@ LONG_FOR_A_REASON = {
 }
 LONG_FUNCTIONS_FOR_A_REASON = {
     "njord/cli/app.py:backtest": "one line per flag: typer reads the signature",
+    "njord/kernels/fused.py:run": "one pass over millions of bars: its state lives in registers, a call costs more than a step",
 }
 NOT_OF_A_MACHINE = {
     "tests/unit/adapters/test_yaml_text.py": "an invented value of a variable",

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from njord.adapters.plugins import LoadedStrategy, load_strategy
-from njord.backtest.fused import Unwritten, outcome_of, run_fused
+from njord.backtest.fused import outcome_of, run_fused
 from njord.backtest.market_open import RecordedMarket
+from njord.backtest.no_journal import NoJournal
 from njord.backtest.request import PreparedStrategy
 from njord.backtest.session import BacktestRequest, prepare_on
 from njord.backtest.simulation import Prepared, simulate
@@ -145,7 +146,7 @@ def prepared_run(
 
 def check_same(prepared: Prepared) -> Outcome:
     """Run both ways, and compare everything that is left."""
-    ordered = simulate(prepared, prepared.market, Unwritten(), BytesIO())
+    ordered = simulate(prepared, prepared.market, NoJournal(), BytesIO())
     assert not ordered.recorder.suspended, ordered.recorder.suspended
     fast = outcome_of(prepared, run_fused(prepared), BytesIO())
     assert fast.recorder.orders == ordered.recorder.orders

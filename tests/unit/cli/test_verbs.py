@@ -45,7 +45,7 @@ def test_a_new_strategy_trades_like_its_model_and_is_never_overwritten(
     assert run(["new", "my_cross", "--json"]) == 0
     written = json.loads(capsys.readouterr().out)
     text = (room / written["strategy"]).read_text()
-    assert "class MyCross(Strategy)" in text
+    assert "class MyCross(SignalStrategy)" in text
     assert "SmaCross" not in text
     before = (room / written["test"]).read_text()
     assert run(["new", "my_cross"]) == 2

@@ -28,7 +28,8 @@ from njord.core.ids import Counter
 from njord.core.types import OrderType, RefusalReason, Side
 from njord.strategies.base import Proposals, Strategy, StrategyParams
 from njord.strategies.context import BarView, Context
-from njord.strategies.runner import HostedStrategy, StrategyRunner
+from njord.strategies.hosted import HostedStrategy
+from njord.strategies.runner import StrategyRunner
 from tests.property.strategies import bar, fill_event, instrument, order_event
 
 TRADED = (instrument(), instrument("ETH/USDT"))

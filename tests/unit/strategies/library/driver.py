@@ -21,7 +21,8 @@ from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
 from njord.core.types import OrderReason, OrderStatus
 from njord.strategies.base import Strategy
-from njord.strategies.runner import HostedStrategy, StrategyRunner
+from njord.strategies.hosted import HostedStrategy
+from njord.strategies.runner import StrategyRunner
 from tests.property.strategies import START_NS, bar, fill_event, instrument, order_event
 
 CENTS = instrument(tick_size=Decimal("0.01"), lot_size=Decimal("0.01"))
