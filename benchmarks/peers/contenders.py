@@ -65,7 +65,8 @@ def _single(files: MarketFiles, n_bars: int) -> Work:
         f"{n_bars:,} one-minute bars, SMA 10/30 cross, one unit, 10 bp",
         "bar",
         (
-            Contender("njord ordered", "w1_ordered", (table,)),
+            Contender("njord ordered", "w1_ordered", (table, "sma_cross")),
+            Contender("njord fast lane", "w1_ordered", (table, "sma_cross_python.py")),
             Contender("njord fused", "w1_fused", (table,)),
             Contender("vectorbt numba", "w1_vectorbt", (arrays, "numba"), "vectorbt"),
             Contender("vectorbt rust", "w1_vectorbt", (arrays, "rust"), "vectorbt"),
@@ -84,6 +85,8 @@ def _sweep(files: MarketFiles, own_step: int, step: int) -> Work:
         "bar-evaluation",
         (
             Contender("njord sweep", "w2_sweep", (table, f"{own_step}", f"{step}")),
+            Contender("njord kernel", "w2_kernel", (table, f"{own_step}", f"{step}")),
+            Contender("njord compiled", "w2_sweep", (table, f"{step}", f"{step}", "compiled_cross.py")),
             Contender("vectorbt numba", "w2_vectorbt", (arrays, "numba", f"{step}"), "vectorbt"),
             Contender("vectorbt rust", "w2_vectorbt", (arrays, "rust", f"{step}"), "vectorbt"),
         ),

@@ -16,7 +16,7 @@ from benchmarks.peers.points import config_of
 
 
 def _prepare() -> tuple[Work, dict[str, Any]]:
-    from njord.backtest.fused import compiled_of, indicator_columns, looped, outcome_of
+    from njord.backtest.fused import compiled_of, looped, outcome_of
     from njord.backtest.fused_terms import NotFused, columns_range, fused_terms
     from njord.backtest.session import BacktestRequest, prepare
 
@@ -29,7 +29,7 @@ def _prepare() -> tuple[Work, dict[str, Any]]:
     try:
         strategy = compiled_of(prepared)
         terms, levels = fused_terms(prepared, strategy, columns_range(columns))
-        first = looped(strategy, columns, indicator_columns(strategy, columns), levels, terms)
+        first = looped(strategy, columns, levels, terms)
     except NotFused as error:
         raise SystemExit(f"missing: the compiled lane does not run this: {error}") from None
     with tempfile.TemporaryFile() as stage:
@@ -42,7 +42,7 @@ def _prepare() -> tuple[Work, dict[str, Any]]:
     )
 
     def work() -> dict[str, Any]:
-        run = looped(strategy, columns, indicator_columns(strategy, columns), levels, terms)
+        run = looped(strategy, columns, levels, terms)
         equity = run.run.cash * unit + float(instrument.qty(run.run.lots)) * close
         return {"orders": len(run.orders), "equity": round(equity, 1)}
 

@@ -1,4 +1,4 @@
-"""W1 in our ordered engine: the Python `sma_cross`, every message journaled, the result's files written. `TABLE`."""
+"""W1 in our ordered engine: every message journaled, the result's files written. `TABLE STRATEGY`."""
 
 import sys
 import tempfile
@@ -8,6 +8,7 @@ from typing import Any
 
 import njord
 from benchmarks.peers.child import Work, serve
+from benchmarks.peers.points import strategy_of
 
 
 def _prepare() -> tuple[Work, dict[str, Any]]:
@@ -17,7 +18,10 @@ def _prepare() -> tuple[Work, dict[str, Any]]:
     terms = {"backtest.capital": "100000000", "backtest.fee_bps": "10", "backtest.slippage_bps": "0"}
     config = load_config(Path("/nonexistent"), terms, {}).config
     request = BacktestRequest(
-        strategy="sma_cross", data=Path(sys.argv[1]), params=("fast=10", "slow=30"), qty=Decimal(1)
+        strategy=strategy_of(sys.argv[2]),
+        data=Path(sys.argv[1]),
+        params=("fast=10", "slow=30"),
+        qty=Decimal(1),
     )
     prepared = prepare(request, config, {})
 

@@ -1,4 +1,4 @@
-"""W2 in our compiled lane: the combinations of a sweep as points, on two threads that share the data. `TABLE SLOW_STEP SHARED`.
+"""W2 in our compiled lane: the combinations of a sweep as points, on two threads that share the data. `TABLE SLOW_STEP SHARED [STRATEGY]`.
 
 `orders` and `equity` are sums over the points that the peers evaluate too, those of every SHARED-th slow window.
 """
@@ -18,7 +18,8 @@ CHUNK = 250  # Points that a thread takes at a time.
 
 
 def _prepare() -> tuple[Work, dict[str, Any]]:
-    opened = evaluator(Path(sys.argv[1]), Decimal(1_000_000))
+    own = sys.argv[4] if len(sys.argv) > 4 else "sma_cross"
+    opened = evaluator(Path(sys.argv[1]), Decimal(1_000_000), own)
     slows = range(110, 1101, 10 * int(sys.argv[2]))
     shared = set(range(110, 1101, 10 * int(sys.argv[3])))
     pairs = [(fast, slow) for slow in slows for fast in range(5, 105)]

@@ -20,10 +20,10 @@ FloatArray = NDArray[np.float64]
 UintArray = NDArray[np.uint64]
 
 LANES = 32  # Paths side by side.
-BATCH_STEPS = 4  # Looked up at a time, even: few, so that drawing, looking up and following overlap in the processor.
-N_WORDS = (2 + BATCH_STEPS) * LANES  # Rows of LANES: what each counts, where its block is, what it draws of each step.
+BATCH_STEPS = 4  # Looked up at a time, even: few, so that what is under way stays where it is next needed.
+N_WORDS = (2 + BATCH_STEPS) * LANES  # Rows: what each counts, where its block is, its draw for each step.
 N_STATES = 6  # Of a lane: equity, its lowest, depth, the deepest, steps under water, the most of them.
-N_VALUES = (N_STATES + BATCH_STEPS) * LANES  # Rows of LANES: the states, the factor of each step.
+N_VALUES = (N_STATES + BATCH_STEPS) * LANES  # Rows: the states, the factor of each step.
 EVERY_STEP = 2**32  # The chance of a new block, in 2**-32, at which each step is drawn for itself.
 STEPS_MAX = 2**31
 
@@ -88,11 +88,9 @@ def draw_blocks(words: UintArray, n: np.uint64, restart: np.uint64) -> None:
 @kernel
 def look_up(factors: FloatArray, words: UintArray, values: FloatArray) -> None:
     """Copy the factors that were drawn."""
-    for step in range(BATCH_STEPS):
-        at = np.uint64(step) * _LANES
-        for number in range(LANES):
-            lane = np.uint64(number)
-            values[at + lane + _DRAWN] = factors[words[at + lane + _INDEX]]
+    for number in range(BATCH_STEPS * LANES):
+        place = np.uint64(number)
+        values[place + _DRAWN] = factors[words[place + _INDEX]]
 
 
 @kernel

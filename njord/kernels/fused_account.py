@@ -4,42 +4,32 @@ Everything here holds while no other order is working: a fused run sends one at 
 The order of the questions is the gate's (`risk/rules/__init__.py`).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import overload, register_jitable
 from numpy.typing import NDArray
 
-from njord.kernels import matching
+from njord.kernels import limits, matching
 from njord.kernels.book_jit import inner_kernel
 from njord.kernels.fused_tables import (
-    ABOVE_MAX,
     BELOW_LOT,
-    BELOW_MIN,
     CASH_SHORT,
-    DAILY_LOSS,
     END_OF_DATA,
     ENDED,
     FEE,
     FILLED,
     FILLED_ROW,
-    GROSS,
     INTENT,
     LOTS,
     MONEY_MAX,
-    NAKED_SHORT,
     NO_FUNDS,
     NO_LOTS,
-    NOT_BACKED,
-    NOTIONAL_BELOW_MIN,
-    ORDER_NOTIONAL,
     PAID_TICKS,
     PASSED,
-    POSITION,
-    RATE,
     SENT_ROW,
     SIGN,
-    STRATEGY_RATE,
-    Cap,
     Levels,
     Terms,
 )
@@ -57,20 +47,18 @@ class Held(NamedTuple):
     lots: int
 
 
-@inner_kernel
-def _cap_exceeded(cap: Cap, worth: int, equity: int) -> bool:
-    if cap.has_notional and worth > cap.notional:
-        return True
-    return cap.numerator != 0 and product_exceeds(worth, cap.denominator, max(0, equity), cap.numerator)
+# What `limits` asks in plain Python, compiled as it stands.
+@overload(limits.product_exceeds)
+def _exact_products(a: int, b: int, c: int, d: int) -> Callable[[int, int, int, int], bool]:
+    def exceeds(a: int, b: int, c: int, d: int) -> bool:
+        return product_exceeds(a, b, c, d)
+
+    return exceeds
 
 
-@inner_kernel
-def _day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
-    if cap.has_notional and loss >= cap.notional:
-        return True
-    return cap.numerator != 0 and not product_exceeds(
-        max(0, began_with), cap.numerator, loss, cap.denominator
-    )
+register_jitable(limits.cap_exceeded)
+register_jitable(limits.day_is_lost)
+refusal = inner_kernel(limits.refusal)
 
 
 @inner_kernel
@@ -87,47 +75,6 @@ def wanted_lots(terms: Terms, levels: Levels, level: int, equity: int, close: in
     if lots == 0:
         return BELOW_LOT, 0
     return PASSED, lots if levels.numerator[at] > 0 else -lots
-
-
-@inner_kernel
-def refusal(
-    terms: Terms, change: int, held: int, close: int, equity: int, day_start: int, n_recent: int
-) -> int:
-    """Return what the gate says of an order for `change` signed lots while none is working: PASSED, or why not."""
-    lots, unit = abs(change), terms.unit
-    notional = close * lots * unit
-    if lots < terms.min_lots:
-        return BELOW_MIN
-    if lots > terms.max_lots:
-        return ABOVE_MAX
-    if notional < terms.min_notional:
-        return NOTIONAL_BELOW_MIN
-    if n_recent >= terms.per_minute:
-        return RATE
-    if n_recent >= terms.strategy_per_minute:
-        return STRATEGY_RATE
-    after = held + change
-    closes = 0 if held == 0 or (held > 0) == (change > 0) else min(lots, abs(held))
-    growth = lots - closes
-    if growth and terms.daily_loss.is_on and _day_is_lost(terms.daily_loss, day_start - equity, day_start):
-        return DAILY_LOSS
-    if growth and _cap_exceeded(terms.order_notional, growth * close * unit, equity):
-        return ORDER_NOTIONAL
-    if abs(after) > abs(held):
-        worth = abs(after) * close * unit
-        if _cap_exceeded(terms.position, worth, equity):
-            return POSITION
-        if _cap_exceeded(terms.gross, worth, equity):
-            return GROSS
-    if growth == 0:
-        return PASSED
-    if change < 0 and not terms.may_short:
-        return NAKED_SHORT
-    # What stands behind the position after the fill; fee, slippage and buffer are paid on all that is traded.
-    backing = abs(after) * close * unit
-    if product_exceeds(notional, terms.cost_numerator, equity - backing, terms.cost_denominator):
-        return NOT_BACKED
-    return PASSED
 
 
 @inner_kernel

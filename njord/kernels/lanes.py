@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from njord.kernels.book_jit import bare_kernel
 
 FloatArray = NDArray[np.float64]
+_variable: Any = cgutils.alloca_once_value  # It has no types.
 LANES = 8
 N_SUMS = 5  # r, r^2, r^3, r^4, min(r, 0)^2.
 
@@ -66,11 +67,13 @@ def add_returns(
     _add_lanes(close, first, n_times, cash, lots, sums)
 
 
-@intrinsic
-def _vectors(
+def _typed(
     typing_context: Any, close: Any, first: Any, n_times: Any, cash: Any, lots: Any, sums: Any
 ) -> tuple[Any, Callable[..., Any]]:
     return types.void(close, first, n_times, cash, lots, sums), _emit
+
+
+_vectors: Any = intrinsic(_typed)
 
 
 _WORD, _LANE = ir.IntType(64), ir.IntType(32)
@@ -81,7 +84,7 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     close, first, n_times, cash, lots, sums = arguments
     data = context.make_array(signature.args[0])(context, builder, close).data
     zero = ir.Constant(_VECTOR, [0.0] * LANES)
-    totals = [cgutils.alloca_once_value(builder, zero) for _ in range(N_SUMS)]
+    totals = [_variable(builder, zero) for _ in range(N_SUMS)]
     cash, lots = _spread(builder, cash), _spread(builder, lots)
     with cgutils.for_range(builder, n_times) as loop:
         row = builder.add(first, builder.mul(loop.index, ir.Constant(_WORD, LANES)))

@@ -80,11 +80,14 @@ class Bins(ABC):
 
     def add(self, values: FloatArray) -> None:
         """Count `values`, shape (n,), contiguous."""
-        if not values.size:
-            return
+        if values.size:
+            self.add_between(values, float(values.min()), float(values.max()))
+
+    def add_between(self, values: FloatArray, smallest: float, largest: float) -> None:
+        """Count `values`, whose extremes are known: of many rows numpy finds them all at once."""
         self.n += values.size
-        self.minimum = min(self.minimum, float(values.min()))
-        self.maximum = max(self.maximum, float(values.max()))
+        self.minimum = min(self.minimum, smallest)
+        self.maximum = max(self.maximum, largest)
         self._count(values)
 
     def merge(self, other: Self) -> None:

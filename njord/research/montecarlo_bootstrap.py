@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.bootstrap import BATCH_STEPS, EVERY_STEP, LANES, N_STATES, resample
+from njord.kernels.bootstrap import EVERY_STEP, LANES, N_VALUES, N_WORDS, resample
 from njord.performance.returns import FloatArray
 from njord.research.montecarlo_tally import Paths, Tally, checkpoints_of
 
 PILOT_PATHS = 256
-_CHUNK_STEPS = 1 << 24  # In a chunk, about: some hundredths of a second.
+_CHUNK_STEPS = 1 << 22  # In a chunk, about: some milliseconds, so that the threads end together.
 _CHUNK_PATHS = 1_024
 _CACHE_LINE = 64
 _LOOK_EVERY_S = 0.1
@@ -62,12 +62,7 @@ class Follower:
         self._factors, self._plan = factors, plan
         self._checkpoints = checkpoints_of(plan.n_steps)
         width = _rounded_up(most)
-        self._scratch = (
-            _aligned(2 * LANES, np.uint64),
-            _aligned(BATCH_STEPS * LANES, np.uint32),
-            _aligned(BATCH_STEPS * LANES, np.float64),
-            _aligned(N_STATES * LANES, np.float64),
-        )
+        self._scratch = (_aligned(N_WORDS, np.uint64), _aligned(N_VALUES, np.float64))
         self._ends = np.empty(4 * width)
         self._fan = np.empty(self._checkpoints.size * width)
 
@@ -130,13 +125,13 @@ def bootstrap(
     if plan.n_paths < 1 or plan.n_steps < 1 or plan.block < 1:
         raise ValueError(f"a plan has a path, a step and a block >= 1 at least, was {plan}")
     n_pilot = min(plan.n_paths, PILOT_PATHS)
-    pilot = Follower(values, plan, n_pilot).paths(0, n_pilot)
-    total = Tally(pilot, checkpoints_of(plan.n_steps), plan.ruin)
-    total.add(pilot)
     size = plan.chunk_paths or max(LANES, min(_CHUNK_PATHS, _CHUNK_STEPS // plan.n_steps // LANES * LANES))
     chunks = _Chunks(n_pilot, plan.n_paths, size)
     with ThreadPoolExecutor(n_threads) as pool:
-        running = {pool.submit(_work, values, plan, chunks, total.fresh()) for _ in range(n_threads)}
+        pilot = _pilot(pool, values, plan, n_pilot, n_threads)
+        total = Tally(pilot, checkpoints_of(plan.n_steps), plan.ruin)
+        total.add(pilot)
+        running = {pool.submit(_work, values, plan, chunks, total) for _ in range(n_threads)}
         try:
             while running:
                 ended, running = wait(running, _LOOK_EVERY_S, FIRST_COMPLETED)
@@ -148,7 +143,22 @@ def bootstrap(
     return total
 
 
-def _work(factors: FloatArray, plan: Plan, chunks: _Chunks, tally: Tally) -> Tally:
+# A share for each thread: what all wait for is soon there.
+def _pilot(pool: ThreadPoolExecutor, factors: FloatArray, plan: Plan, n: int, n_threads: int) -> Paths:
+    share = _rounded_up(-(-n // n_threads))
+
+    def follow(first: int) -> Paths:
+        return Follower(factors, plan, share).paths(first, min(share, n - first))
+
+    parts = list(pool.map(follow, range(0, n, share)))
+    return Paths(
+        np.concatenate([part.ends for part in parts], axis=1),
+        np.concatenate([part.fan for part in parts], axis=1),
+    )
+
+
+def _work(factors: FloatArray, plan: Plan, chunks: _Chunks, total: Tally) -> Tally:
+    tally = total.fresh()
     follower = Follower(factors, plan, chunks.size)
     n_done = 0
     while (chunk := chunks.take(n_done)) is not None:

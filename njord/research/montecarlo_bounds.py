@@ -6,6 +6,7 @@ distributed like (David & Nagaraja 2003, "Order Statistics", 3rd ed., 7.1); a pr
 """
 
 import math
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -32,6 +33,7 @@ def rank_of(percent: int, n: int) -> int:
     return max(1, -(-percent * n // 100))
 
 
+@lru_cache(maxsize=64)  # The same for every figure of the same paths.
 def interval_ranks(percent: int, n: int) -> tuple[int | None, int | None]:
     """Return the ranks between which the true percentile lies with at least 95 % confidence.
 

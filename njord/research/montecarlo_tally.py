@@ -83,7 +83,7 @@ class Tally:
         return type(self)(self._pilot, self._checkpoints, self._ruin)
 
     def add(self, paths: Paths) -> None:
-        """Count `paths`."""
+        """Count `paths`, at least one."""
         final, lowest, deepest, longest = paths.ends
         self.n += final.size
         self._n_ruined += int(np.count_nonzero(lowest < self._ruin))
@@ -91,8 +91,9 @@ class Tally:
         self._final.add(final)
         self._drawdown.add(1.0 - deepest)
         self._under_water.add(longest)
-        for bins, row in zip(self._fan, paths.fan, strict=True):
-            bins.add(row)
+        smallest, largest = paths.fan.min(axis=1).tolist(), paths.fan.max(axis=1).tolist()
+        for bins, row, low, high in zip(self._fan, paths.fan, smallest, largest, strict=True):
+            bins.add_between(row, low, high)
 
     def merge(self, other: Self) -> None:
         """Add what another tally has counted."""

@@ -225,7 +225,7 @@ def test_the_verb_forecasts_sweeps_and_shows_both_samples(data: Path, tmp_path: 
     assert not (tmp_path / "var" / "reports").exists()
     done = njord(*asked, "--json", "--csv", "points.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("forecast 9 of 9 combinations")
+    assert "forecast 9 of 9 combinations" in done.stderr
     result = json.loads(done.stdout)
     assert len(result["top"]) == 9
     assert result["honesty"]["n_trials"] == 9
@@ -255,7 +255,9 @@ def test_ctrl_c_keeps_what_is_done_leaves_no_child_and_prints_how_to_go_on(
         _, said = child.communicate(timeout=40)
     assert child.returncode == 130
     assert "Traceback" not in said
-    folder = said.strip().splitlines()[-1].rpartition("njord sweep --resume ")[2]
+    (folder,) = [
+        line.rpartition("njord sweep --resume ")[2] for line in said.splitlines() if "--resume" in line
+    ]
     assert (tmp_path / folder / LEDGER) == ledger
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)  # Nobody of the group is left.

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +164,7 @@ def check_same(prepared: Prepared) -> Outcome:
     return ordered
 
 
+@pytest.mark.integration
 @given(INSTRUMENTS, bars(), SETTINGS, RULES, LEVEL_PARAMS)
 def test_random_wishes_end_the_same_way_in_the_loop_and_in_the_ordered_engine(
     instrument: Instrument,
@@ -176,6 +178,7 @@ def test_random_wishes_end_the_same_way_in_the_loop_and_in_the_ordered_engine(
     check_same(prepared_run(loaded, typed, instrument, drawn, settings, rules))
 
 
+@pytest.mark.integration
 @given(INSTRUMENTS, bars(), SETTINGS, RULES, st.integers(1, 5), st.integers(1, 9))
 def test_a_signal_ends_the_same_way_in_the_loop_and_in_the_ordered_engine(
     instrument: Instrument,

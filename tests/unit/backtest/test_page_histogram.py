@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from njord.backtest.page_histogram import BINS_MAX, histogram
+from njord.backtest.page_text import Cell
 
 RETURNS = hnp.arrays(
     np.float64, st.integers(1, 60), elements=st.floats(-0.9, 5.0).map(lambda value: round(value, 6))
@@ -62,3 +63,15 @@ def test_a_hundred_flat_days_do_not_look_like_gains() -> None:
     assert drawing is not None
     assert drawing.bars == []
     assert drawing.notes == ["100 of exactly 0 are not drawn."]
+
+
+@given(returns=RETURNS, mark=st.floats(-20, 20))
+def test_the_drawing_reaches_its_marks_and_writes_values_as_told(returns: np.ndarray, mark: float) -> None:
+    drawing = histogram(returns, lambda value, width: Cell(f"<{value:.3f}>"), [(mark, "here")])
+    assert drawing is not None
+    assert drawing.facts[1][1].text == f"<{returns.min():.3f}>"
+    if (returns != 0).any():
+        [(x, label)] = drawing.marks
+        assert label == "here" and -0.001 <= x <= 100.001
+        assert sum(counted(bar.label) for bar in drawing.bars) == int((returns != 0).sum())
+        assert all(bar.label.startswith("<") for bar in drawing.bars)

@@ -1,0 +1,115 @@
+"""May an order be sent while no other one is working? Whole numbers in, the gate's answer out.
+
+The order of the questions is the gate's (`risk/rules/__init__.py`). They are plain Python, so that the gate asks them
+with integers that have no bounds; `fused_account` compiles them as they stand, with exact products of 64-bit numbers.
+"""
+
+from typing import NamedTuple
+
+from njord.kernels.fused_tables import (
+    ABOVE_MAX,
+    BELOW_MIN,
+    DAILY_LOSS,
+    GROSS,
+    NAKED_SHORT,
+    NOT_BACKED,
+    NOTIONAL_BELOW_MIN,
+    ORDER_NOTIONAL,
+    PASSED,
+    POSITION,
+    RATE,
+    STRATEGY_RATE,
+    Cap,
+    Terms,
+)
+
+OFF = Cap(False, False, 0, 0, 1)
+NO_LIMIT = 2**62
+
+
+class Limits(NamedTuple):
+    """What a gate's rules ask of an order, of the names and units that `Terms` has."""
+
+    unit: int
+    may_short: bool
+    cost_numerator: int
+    cost_denominator: int
+    min_lots: int = 1
+    max_lots: int = NO_LIMIT
+    min_notional: int = 0
+    per_minute: int = NO_LIMIT
+    strategy_per_minute: int = NO_LIMIT
+    daily_loss: Cap = OFF
+    order_notional: Cap = OFF
+    position: Cap = OFF
+    gross: Cap = OFF
+
+
+def product_exceeds(a: int, b: int, c: int, d: int) -> bool:
+    """Say whether a x b > c x d."""
+    return a * b > c * d
+
+
+def cap_exceeded(cap: Cap, worth: int, equity: int) -> bool:
+    """Say whether a worth is above a cap; one that is not on exceeds nothing."""
+    if cap.has_notional and worth > cap.notional:
+        return True
+    return cap.numerator != 0 and product_exceeds(worth, cap.denominator, max(0, equity), cap.numerator)
+
+
+def day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
+    """Say whether a day's loss has reached a cap, whose fraction is one of what the day began with."""
+    if cap.has_notional and loss >= cap.notional:
+        return True
+    return cap.numerator != 0 and not product_exceeds(
+        max(0, began_with), cap.numerator, loss, cap.denominator
+    )
+
+
+def refusal(
+    limits: Limits | Terms, change: int, held: int, close: int, equity: int, day_start: int, n_recent: int
+) -> int:
+    """Return what the gate says of an order for `change` signed lots while none is working: PASSED, or why not.
+
+    Args:
+        limits: What is asked.
+        change: Signed lots, not 0.
+        held: Signed lots.
+        close: The market's price in ticks, at least 1.
+        equity: In units, as is `day_start`, what the UTC day began with.
+        n_recent: Orders approved in the last minute, all of one strategy.
+    """
+    lots, unit = abs(change), limits.unit
+    notional = close * lots * unit
+    if lots < limits.min_lots:
+        return BELOW_MIN
+    if lots > limits.max_lots:
+        return ABOVE_MAX
+    if notional < limits.min_notional:
+        return NOTIONAL_BELOW_MIN
+    if n_recent >= limits.per_minute:
+        return RATE
+    if n_recent >= limits.strategy_per_minute:
+        return STRATEGY_RATE
+    after = held + change
+    closes = 0 if held == 0 or (held > 0) == (change > 0) else min(lots, abs(held))
+    growth = lots - closes
+    if growth and limits.daily_loss.is_on and day_is_lost(limits.daily_loss, day_start - equity, day_start):
+        return DAILY_LOSS
+    if growth and cap_exceeded(limits.order_notional, growth * close * unit, equity):
+        return ORDER_NOTIONAL
+    if abs(after) > abs(held):
+        worth = abs(after) * close * unit
+        if cap_exceeded(limits.position, worth, equity):
+            return POSITION
+        if cap_exceeded(limits.gross, worth, equity):
+            return GROSS
+    if growth == 0:
+        return PASSED
+    if change < 0 and not limits.may_short:
+        return NAKED_SHORT
+    # What stands behind the position after the fill; fee, slippage and buffer are paid on all that is traded.
+    backing = abs(after) * close * unit
+    if product_exceeds(notional, limits.cost_numerator, equity - backing, limits.cost_denominator):
+        return NOT_BACKED
+    return PASSED

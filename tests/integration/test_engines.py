@@ -1,0 +1,176 @@
+"""`njord backtest --engine`: fast, or both compared; what the fast one can not express is named, and scores are equal."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from njord.adapters.config_loader import load_config
+from njord.backtest.fast_points import FastEvaluator
+from njord.backtest.ordered_points import OrderedEvaluator
+from njord.backtest.point import Score, Window, point_spec
+from njord.backtest.session import BacktestRequest
+from njord.cli import run
+from njord.core.units import NS_PER_MINUTE
+from njord.strategies.library import sma_cross
+from tests.golden.market import START_NS
+from tests.unit.backtest.poison_run import write_market
+
+pytestmark = pytest.mark.integration
+LEVELS = Path(__file__).parents[1] / "property" / "compiled_levels.py"
+RAISES = '''
+from njord.strategies import StrategyParams
+from njord.strategies.compiled import CompiledStrategy, FloatArray, Now, Values, decision
+
+
+class Raises(CompiledStrategy):
+    """Looks where it has no state, at bar 50."""
+
+    class Params(StrategyParams, frozen=True):
+        pass
+
+    def indicators(self):
+        return {}
+
+    @decision
+    def decide(now: Now, values: Values, state: FloatArray, params: FloatArray) -> int:
+        return 1 if now.n_bars == 50 and state[3] > 0 else 0
+'''
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_market(tmp_path_factory.mktemp("data") / "BTC_USDT-1m.csv", n_bars=900)
+
+
+def backtest(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, dict[str, object]]:
+    code = run(["backtest", *words, "--root", str(root), "--json", "-", "--poison", "off"])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def test_the_fast_engine_leaves_the_result_of_the_ordered_one(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("sma_cross", "--data", str(data), "--param", "fast=3", "--param", "slow=9")
+    results = [
+        backtest(capsys, tmp_path, *asked, "--engine", name)[1] for name in ("ordered", "fast", "both")
+    ]
+    assert [result["engine"]["name"] for result in results] == ["ordered", "fast", "ordered"]  # type: ignore[index]
+    assert results[2]["engine"]["agrees"]  # type: ignore[index]
+    assert results[1]["journal"] == {"n_messages": 0, "head": ""}
+    for result in results:
+        for apart in ("engine", "journal", "trial"):
+            del result[apart]
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("grid",), "strategy grid is not a CompiledStrategy"),
+        (("sma_cross", "--slippage-model", "linear"), "slippage_model linear"),
+        (("sma_cross", "--account", "margin", "--leverage", "3"), "leverage 3"),
+        (("sma_cross", "--set", "backtest.fee_asset=received"), "fee_asset received"),
+        (("sma_cross", "--max-volume-share", "0.1"), "max_volume_share"),
+        (("sma_cross", "--latency-ms", "60000"), "entry_latency_ns of a bar or more"),
+        (("sma_cross", "--risk-profile", "paper"), "risk rule cool_down"),
+        (("sma_cross", "--param", "weight=0.12345678901234567"), "MONEY_RANGE"),
+    ],
+)
+def test_what_the_fast_engine_can_not_express_runs_on_the_ordered_one_and_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
+) -> None:
+    for engine in ("fast", "both"):
+        code, result = backtest(capsys, tmp_path, *words, "--data", str(data), "--engine", engine)
+        assert code == 0
+        assert result["engine"]["name"] == "ordered"  # type: ignore[index]
+        assert reason in result["engine"]["why_ordered"]  # type: ignore[index]
+        assert result["journal"]["n_messages"]  # type: ignore[index]
+
+
+def test_an_unknown_engine_is_refused_in_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["backtest", "sma_cross", "--data", str(data), "--engine", "quick", "--root", str(tmp_path)])
+    assert code == 2
+    assert capsys.readouterr().err == (
+        "njord: --engine must be one of ordered, fast, both, was 'quick'; use --engine ordered\n"
+    )
+
+
+def test_a_compiled_strategy_that_looks_beyond_its_state_is_suspended_with_its_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "raises.py").write_text(RAISES)
+    words = (str(tmp_path / "raises.py"), "--data", str(data))
+    code, result = backtest(capsys, tmp_path, *words, "--engine", "fast")
+    assert code == 3
+    assert result["engine"]["why_ordered"] == "the strategy raised IndexError"  # type: ignore[index]
+    assert "IndexError" in str(result["error"])
+
+
+def test_one_file_may_be_loaded_by_name_and_by_path_in_turn(data: Path, tmp_path: Path) -> None:
+    own = tmp_path / "cross.py"
+    shutil.copy(sma_cross.__file__, own)
+    program = "import sys; from njord.cli import run; sys.exit(run(sys.argv[1:]))"
+    for name in ("sma_cross", sma_cross.__file__, str(own), "sma_cross", str(own)):
+        words = ["backtest", name, "--data", str(data), "--engine", "both", "--poison", "off", "--json", "-"]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words, "--root", str(tmp_path)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["engine"]["agrees"]
+
+
+def same(ours: Score, theirs: Score) -> None:
+    """Compare scores: whole numbers to the letter, floats to what another order of additions may change."""
+    for name in ours.__struct_fields__:
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        if name == "engine":
+            continue
+        if name == "blocks":
+            assert [block[0] for block in mine] == [block[0] for block in other]
+            mine, other = (sum((block[1:] for block in blocks), ()) for blocks in (mine, other))
+            assert mine == pytest.approx(other, rel=1e-9, abs=1e-13)
+        elif isinstance(mine, float):
+            assert math.isclose(mine, other, rel_tol=1e-9, abs_tol=1e-12) or (
+                mine != mine and other != other
+            ), name
+        else:
+            assert mine == other, name
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+@pytest.mark.parametrize(
+    ("strategy", "points"),
+    [
+        ("sma_cross", [{"fast": f, "slow": s} for f in ("2", "5") for s in ("7", "30")]),
+        (
+            "sma_cross",
+            [{"fast": "9", "slow": "3"}, {"fast": "3", "slow": "9", "weight": "0.12345678901234567"}],
+        ),
+        (str(LEVELS), [{"wanted": "[1,102,0,100]", "warm": "3"}, {"wanted": "[101,99,-4]", "qty": "0.5"}]),
+    ],
+)
+def test_points_score_the_same_on_both_engines_in_any_order_and_thread(
+    data: Path, strategy: str, points: list[dict[str, str]], is_later: bool
+) -> None:
+    config = load_config(Path("/nonexistent"), {"backtest.account": "margin"}, {}).config
+    spec = point_spec(BacktestRequest(strategy=strategy, data=data), config, {})
+    window = Window(start_ns=START_NS + 300 * NS_PER_MINUTE) if is_later else Window()
+    typed = [tuple(point.items()) for point in points]
+    fast, ordered = FastEvaluator(spec), OrderedEvaluator(spec)
+    scores, expected = fast.evaluate(typed, window), ordered.evaluate(typed, window)
+    for ours, theirs in zip(scores, expected, strict=True):
+        same(ours, theirs)
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(lambda point: fast.evaluate([point], window)[0], [*typed * 5]))
+    assert again == scores * 5 or str(again) == str(scores * 5)
+    fast.close()
+    ordered.close()
