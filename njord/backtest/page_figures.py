@@ -2,6 +2,7 @@
 reason of whatever is undefined go out.
 """
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -68,7 +69,7 @@ def key_figures(result: BacktestResult) -> list[Row]:
     stats, asset = result.stats, result.report_asset
     basis = f"{stats['ratio_basis']} returns"
     short = "" if stats["n_days"] >= _SHORT_DAYS else f"a year made of {stats['n_days']} days"
-    return [
+    rows = [
         Row("Final equity", money(result.final_equity, asset, ""), f"from {amount(result.capital)}"),
         Row("Net profit", money(stats["net_profit"], asset, "", signed=True), "fees and slippage included"),
         Row("Total return", percent(stats["total_return"], "", signed=True), "of the capital"),
@@ -83,6 +84,33 @@ def key_figures(result: BacktestResult) -> list[Row]:
         Row("Worst day", *_day(stats["worst_day"])),
         Row("In the market", percent(stats["exposure"], ""), "share of moments with a position"),
         Row("Fills", Cell(count(stats["n_fills"])), f"{result.n_never_filled:,} orders never filled"),
+    ]
+    return rows + ([] if result.trial is None else _selection(result.trial["report"]))
+
+
+# What is left of the Sharpe ratio once all trials of the idea are counted.
+def _selection(report: dict[str, Any] | None) -> list[Row]:
+    if report is None:
+        return []
+    n = report["n_trials"]
+    tried = f"{n:,} trial{'' if n == 1 else 's'} counted"
+    length, years = report["min_track_record_length"], report["periods_per_year"]
+    needed = (
+        undefined("No Sharpe ratio.")
+        if length is None
+        else Cell("never")
+        if isinstance(length, str)
+        else Cell(count(math.ceil(length)))
+    )
+    about = f"bars, to show a Sharpe above 0 alone; here {report['n_periods']:,}, a year has {years:,.0f}"
+    return [
+        Row("Deflated Sharpe", ratio(report["deflated_sharpe"], _WHY["sharpe"]), tried),
+        Row(
+            "Best by luck",
+            ratio(report["expected_max_sharpe_annual"], _WHY["sharpe"]),
+            "Sharpe (bar returns) of so many trials without skill",
+        ),
+        Row("Track record needed", needed, about),
     ]
 
 

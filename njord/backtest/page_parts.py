@@ -58,8 +58,9 @@ def finding_rows(result: BacktestResult) -> list[tuple[str, str]]:
 
 
 def check_rows(result: BacktestResult) -> list[Row]:
-    """Return what the checks of honesty have shown: future poison and warm-up."""
-    return [Row("Future poison", *_poison(result.poison)), Row("Warm-up", *_warm_up(result.warm_up_check))]
+    """Return what the checks of honesty have shown: future poison, warm-up, and the count of trials."""
+    rows = [Row("Future poison", *_poison(result.poison)), Row("Warm-up", *_warm_up(result.warm_up_check))]
+    return rows if result.trial is None else [*rows, Row("Trial", *_trial(result.trial))]
 
 
 def contribution_bars(result: BacktestResult) -> list[ContributionBars]:
@@ -299,6 +300,14 @@ def _warm_up(check: dict[str, Any] | None) -> tuple[Cell, str]:
     return Cell(
         "passed", "gain"
     ), f"{shown.n_compared:,} decisions stayed the same with more history before them"
+
+
+def _trial(trial: dict[str, Any]) -> tuple[Cell, str]:
+    report = trial["report"]
+    if report is None:
+        return Cell("not counted", "warn"), clip(trial["error"])
+    tones = {"overfit": "loss", "holds": "gain"}
+    return Cell(str(report["verdict"]), tones.get(report["verdict"], "warn")), clip(f"{trial['says']}.")
 
 
 def _span(value: float | None) -> Cell:

@@ -53,8 +53,9 @@ def render(
 
 
 def asset(name: str) -> str:
-    """Return the text of a file of `assets/`."""
-    return files("njord.backtest").joinpath("assets", name).read_text(encoding="utf-8")
+    """Return the text of a file of `assets/`: of this folder's, or of another package's, named `package:file`."""
+    package, _, file = name.rpartition(":")
+    return files(package or "njord.backtest").joinpath("assets", file).read_text(encoding="utf-8")
 
 
 @cache

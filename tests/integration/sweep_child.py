@@ -37,5 +37,12 @@ def sweep(data: Path, folder: Path, asked: Wishes, strategy: str = "sma_cross") 
         return found.run(folder, lambda done, total: print(done, flush=True))
 
 
+# Says how far it is and goes on when it is told to: whoever kills it knows what it has done by then.
+def _step(done: int, total: int) -> None:
+    print(done, flush=True)
+    sys.stdin.readline()
+
+
 if __name__ == "__main__":
-    sweep(Path(sys.argv[1]), Path(sys.argv[2]), wishes(sys.argv[3]))
+    with opened(Path(sys.argv[1]), Path(sys.argv[2]), wishes(sys.argv[3])) as stepped:
+        stepped.run(Path(sys.argv[2]), _step)

@@ -145,7 +145,9 @@ def test_a_sweep_of_failures_has_a_page(tmp_path: Path) -> None:
 
 
 def test_points_without_any_value_have_a_page(tmp_path: Path) -> None:
-    undefined: dict[str, Any] = {name: None for name, value in REPORT.items() if isinstance(value, float)} | {"logits": []}
+    undefined: dict[str, Any] = {name: None for name, value in REPORT.items() if isinstance(value, float)} | {
+        "logits": []
+    }
     report = REPORT | undefined | {"verdict": "not shown", "periods_per_year": 525_600.0}
     write_sweep(tmp_path, (FAST, SLOW), lambda fast, slow: math.nan, honesty=report)
     assert "undefined" in text_of(drawn(tmp_path))
