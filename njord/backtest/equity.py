@@ -7,7 +7,7 @@ close, ticks once in `sample_ns`.
 """
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, Inexact
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +19,7 @@ from njord.backtest.market import Marks
 from njord.core.account import Account
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
+from njord.core.position import Position
 from njord.core.units import EXACT, exponent
 
 IntArray = NDArray[np.int64]
@@ -54,6 +55,8 @@ class EquityRecorder:
         scales = [each.tick_scale + max(each.lot_scale, each.money_scale) for each in instruments]
         self._scale = max(*scales, exponent(capital))
         self._tick_sizes = [each.tick_size for each in instruments]
+        self._indices = range(len(instruments))
+        self._changes: list[tuple[int, Decimal, tuple[Position, ...]]] = []  # Not yet among the rows below.
         self._settled = tuple(settled) or (False,) * len(instruments)
         self._sample_ns = sample_ns
         self._stage = stage
@@ -70,18 +73,29 @@ class EquityRecorder:
 
     def change(self, row: int, account: Account) -> None:
         """From row `row` of the coming block on, the account is as it is now."""
-        constant, steps = account.cash, []
-        for index, tick_size in enumerate(self._tick_sizes):
-            position = account.position(index)
-            if position.qty and self._settled[index]:
-                constant = EXACT.subtract(constant, position.cost)
-            steps.append(self._whole(EXACT.multiply(position.qty, tick_size)))
-        self._rows.append(row)
-        self._constants.append(self._whole(constant))
-        self._steps.append(tuple(steps))
+        self._changes.append((row, account.cash, tuple(map(account.position, self._indices))))
+
+    # What has changed since the last block becomes whole numbers all at once: among orders, which come one in many
+    # bars, each would take three times as long.
+    def _count(self) -> None:
+        for row, constant, positions in self._changes:
+            steps = []
+            for index, position in enumerate(positions):
+                if position.qty and self._settled[index]:
+                    constant = EXACT.subtract(constant, position.cost)
+                steps.append(self._whole(EXACT.multiply(position.qty, self._tick_sizes[index])))
+            self._rows.append(row)
+            self._constants.append(self._whole(constant))
+            self._steps.append(tuple(steps))
+        self._changes.clear()
 
     def close_block(self, marks: Marks) -> tuple[IntArray, FloatArray]:
-        """Stage the points of a block; return their times and equity, as far as they are final."""
+        """Stage the points of a block; return their times and equity, as far as they are final.
+
+        Raises:
+            InvariantError: The account held a digit that the curve can not hold.
+        """
+        self._count()
         every = marks.ts_ns if not self._sample_ns else -(-marks.ts_ns // self._sample_ns) * self._sample_ns
         ends = np.flatnonzero(np.append(np.diff(every), 1))
         prices = [self._filled(index, marks)[ends] for index in range(len(self._tick_sizes))]
@@ -102,6 +116,7 @@ class EquityRecorder:
         """Stage the last point, as the account is now; return its time and equity if it was not staged before."""
         if self._pending is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
+        self._count()
         last = self._pending.copy()
         prices = [np.array([ticks], dtype=np.int64) for ticks in self.last_marks]
         last["equity"] = self._equity(np.array([len(self._rows) - 1]), prices)
@@ -159,11 +174,10 @@ class EquityRecorder:
 
     # Exact, or the accounting has found a digit that the scale above can not hold.
     def _whole(self, amount: Decimal) -> int:
-        scaled = EXACT.scaleb(amount, self._scale)
-        whole = int(scaled)
-        if whole != scaled:
-            raise InvariantError(f"{amount} has more than {self._scale} decimals")
-        return whole
+        try:
+            return int(EXACT.to_integral_exact(EXACT.scaleb(amount, self._scale)))
+        except Inexact:
+            raise InvariantError(f"{amount} has more than {self._scale} decimals") from None
 
     def batches(self) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Yield the whole curve, from the first point, in pieces: times, equity, benchmark."""

@@ -7,7 +7,6 @@ here runs on the ordered engine, which knows no bounds; the reason names the rul
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,15 @@ from njord.core.instrument import Instrument, exact
 from njord.core.types import InstrumentKind
 from njord.core.units import BPS, EXACT, exponent
 from njord.kernels.fused_tables import MONEY_MAX, NO_LOTS, Cap, Levels, Terms
+from njord.kernels.limits import NO_LIMIT, Limits
 from njord.kernels.wide import DIVISOR_MAX
 from njord.portfolio.rebalance import SIZING_BUFFER
+from njord.risk.bounds import Unbounded, limits_of
 from njord.risk.profile import build_rules
-from njord.risk.rules import RiskRule
 from njord.strategies.compiled import CompiledStrategy
 from njord.strategies.features import BarColumns
 
 _MONEY_RANGE = "MONEY_RANGE"
-_OFF = Cap(False, False, 0, 0, 1)
-_NO_LIMIT = 2**62
 
 
 class NotFused(Exception):
@@ -50,24 +48,22 @@ def fused_terms(prepared: Prepared, strategy: CompiledStrategy, highest_ticks: i
     instrument = spec.instruments[prepared.strategies[0].instruments[0]]
     scale = max(instrument.unit_scale, instrument.money_scale, exponent(spec.capital))
     unit = instrument.unit_multiple * 10 ** (scale - instrument.unit_scale)
-    rules = {rule.name: rule for rule in build_rules(spec.risk_profile, spec.risk_rules)}
     highest = highest_ticks * 2 + 1  # Slippage included.
     fee = Fraction(EXACT.multiply(settings.fee_bps, BPS))
     fee_step = 10 ** (scale - instrument.money_scale)
-    cost = Fraction(spec.cost_bps) / 10_000 + Fraction(rules["affordable"].params.buffer_bps) / 10_000
     slippage = Fraction(settings.slippage_bps) / 10_000
-    pace = rules.get("order_rate")
     may_short = spec.account.kind == "margin" or instrument.kind is not InstrumentKind.SPOT
+    limits = _limits(prepared, instrument, scale, may_short)
     terms = Terms(
         unit=unit,
         capital=_whole(spec.capital, scale),
         n_levels=strategy.levels,
         lots_max=MONEY_MAX // (2 * highest * unit),
-        min_lots=instrument.min_qty_lots,
-        max_lots=min(instrument.max_qty_lots, _NO_LIMIT),
-        min_notional=_whole(instrument.min_notional, scale),
-        per_minute=pace.params.per_minute if pace is not None else _NO_LIMIT,
-        strategy_per_minute=(pace.params.per_strategy_per_minute if pace is not None else 0) or _NO_LIMIT,
+        min_lots=limits.min_lots,
+        max_lots=min(limits.max_lots, NO_LIMIT),
+        min_notional=min(limits.min_notional, NO_LIMIT),
+        per_minute=min(limits.per_minute, NO_LIMIT),
+        strategy_per_minute=min(limits.strategy_per_minute, NO_LIMIT),
         may_short=may_short,
         venue_may_short=may_short,
         slippage_numerator=slippage.numerator,
@@ -75,12 +71,12 @@ def fused_terms(prepared: Prepared, strategy: CompiledStrategy, highest_ticks: i
         fee_numerator=fee.numerator,
         fee_divisor=fee.denominator * fee_step,
         fee_step=fee_step,
-        cost_numerator=cost.numerator,
-        cost_denominator=cost.denominator,
-        daily_loss=_cap(rules, "daily_loss", scale),
-        order_notional=_cap(rules, "max_order_notional", scale),
-        position=_cap(rules, "max_position", scale),
-        gross=_cap(rules, "max_gross", scale),
+        cost_numerator=limits.cost_numerator,
+        cost_denominator=limits.cost_denominator,
+        daily_loss=_within(limits.daily_loss),
+        order_notional=_within(limits.order_notional),
+        position=_within(limits.position),
+        gross=_within(limits.gross),
     )
     _check(terms, highest)
     return terms, _levels(prepared, strategy, instrument, unit, highest)
@@ -117,12 +113,6 @@ def _obstacles(prepared: Prepared, strategy: CompiledStrategy) -> Iterator[str]:
         yield f"leverage {spec.account.leverage}"
     if instrument.filter_changes:
         yield "filters that change over time"
-    known = _known_rules()
-    for rule in build_rules(spec.risk_profile, spec.risk_rules):
-        if not rule.is_off and rule.name not in known:
-            yield f"risk rule {rule.name}"
-        if rule.name == "market_price" and not rule.params.max_age_intervals and not rule.params.max_age_ns:
-            yield "risk rule market_price"
 
 
 def _obstacles_of_settings(settings: BacktestConfig, prepared: Prepared) -> Iterator[str]:
@@ -141,18 +131,14 @@ def _obstacles_of_settings(settings: BacktestConfig, prepared: Prepared) -> Iter
         yield "entry_latency_ns of a bar or more"
 
 
-# Those that the loop asks, and those that can not refuse a market order of the rebalancer's at a fresh close.
-def _known_rules() -> frozenset[str]:
-    asked = {
-        "instrument_filters",
-        "order_rate",
-        "daily_loss",
-        "max_order_notional",
-        "max_position",
-        "max_gross",
-    }
-    idle = {"kill_switch", "well_formed", "duplicate_intent", "market_price", "price_collar", "order_links"}
-    return frozenset({*asked, *idle, "affordable", "reduce_only", "open_orders"})
+# What the rules ask of an order that the loop sends: always a plain one.
+def _limits(prepared: Prepared, instrument: Instrument, scale: int, may_short: bool) -> Limits:
+    spec = prepared.spec
+    rules = build_rules(spec.risk_profile, spec.risk_rules)
+    try:
+        return limits_of(rules, instrument, scale, spec.cost_bps, may_short)
+    except Unbounded as rule:
+        raise NotFused(f"risk rule {rule}") from None
 
 
 def _whole(amount: Decimal, scale: int) -> int:
@@ -162,16 +148,9 @@ def _whole(amount: Decimal, scale: int) -> int:
     return int(scaled)
 
 
-def _cap(rules: dict[str, RiskRule], name: str, scale: int) -> Cap:
-    rule = rules.get(name)
-    if rule is None or rule.is_off:
-        return _OFF
-    params: Any = rule.params
-    fraction = Fraction(params.cap_equity_fraction)
-    notional = Fraction(params.cap_notional) * 10**scale
-    # A cap between two units is reached by the next one, and exceeded by it.
-    whole = -(-notional.numerator // notional.denominator) if name == "daily_loss" else int(notional)
-    return Cap(True, bool(notional), min(whole, _NO_LIMIT), fraction.numerator, fraction.denominator)
+# What is beyond all money of a run is as good as the end of int64's range.
+def _within(cap: Cap) -> Cap:
+    return cap._replace(notional=min(cap.notional, NO_LIMIT))
 
 
 def _levels(

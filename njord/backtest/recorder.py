@@ -49,7 +49,7 @@ class RecordedFill(msgspec.Struct, gc=False):
     order_no: int
 
 
-class Amended(msgspec.Struct):
+class Amended(msgspec.Struct, gc=False):
     """What became of the amendments of one order.
 
     Attributes:
@@ -65,7 +65,7 @@ class Amended(msgspec.Struct):
     n_refused: int = 0
 
 
-class RecordedOrder(msgspec.Struct):
+class RecordedOrder(msgspec.Struct, gc=False):
     """One order that the gate approved, and how it ended.
 
     Attributes:

@@ -29,6 +29,10 @@ class Account(Protocol):
     cash: Decimal
 
     @property
+    def is_valued(self) -> bool:
+        """Return whether nothing is owed or held that the report asset can not value."""
+
+    @property
     def fees(self) -> Decimal:
         """Return all fees paid so far, valued in the report asset."""
 
@@ -105,6 +109,11 @@ class Books:
         }
 
     @property
+    def is_valued(self) -> bool:
+        """Whether no fee is owed in an asset that nothing here can price."""
+        return not self._unvalued
+
+    @property
     def fees(self) -> Decimal:
         """All fees paid so far, in the report asset."""
         total = ZERO
@@ -137,19 +146,18 @@ class Books:
         """
         index = fill.instrument
         instrument = self._instruments[index]
-        price = instrument.price(fill.price_ticks)
-        qty = instrument.qty(fill.qty_lots)
-        signed = qty if fill.side is BUY else qty.copy_negate()
+        ticks, lots = fill.price_ticks, fill.qty_lots if fill.side is BUY else -fill.qty_lots
+        price, traded = instrument.price(ticks), instrument.notional(ticks, lots)
         before = self._positions[index]
-        after = self._positions[index] = before.after(signed, price)
-        self._settle(index, signed, price, before, after)
+        after = self._positions[index] = before.after(instrument.qty(lots), price, traded)
+        self._settle(index, traded, before, after)
         holder = self._charge(fill, index, price, marks) if fill.fee else index
         snapshot = self._snapshot(fill, index)
         return (snapshot,) if holder == index else (snapshot, self._snapshot(fill, holder))
 
     # What the fill itself, its fee apart, does to the cash: a purchase pays, a sale receives.
-    def _settle(self, index: int, signed: Decimal, price: Decimal, before: Position, after: Position) -> None:
-        self.cash = _subtract(self.cash, _multiply(signed, price))
+    def _settle(self, index: int, traded: Decimal, before: Position, after: Position) -> None:
+        self.cash = _subtract(self.cash, traded)
 
     def apply_funding(self, event: FundingEvent, marks: Sequence[int]) -> tuple[PositionSnapshot, ...]:
         """Book one funding payment and return the position that caused it.

@@ -23,6 +23,7 @@ _head_decoder = msgspec.json.Decoder(_Head)
 # What bytes can be: no JSON, of another shape, an instrument that can not be, too deep, not UTF-8.
 _REFUSALS = (msgspec.MsgspecError, UserError, RecursionError, UnicodeDecodeError)
 
+encode_lines = _encoder.encode_lines  # Of many at once, each ended by a newline.
 encode = _encoder.encode  # Callable[[Message], bytes]; a bare name keeps the hot path free of one call.
 
 
@@ -58,4 +59,4 @@ def _version(kind: str, schema: int) -> str:
     )
 
 
-__all__ = ["CodecError", "Message", "decode", "encode"]
+__all__ = ["CodecError", "Message", "decode", "encode", "encode_lines"]

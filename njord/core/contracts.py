@@ -215,9 +215,9 @@ class OrderIntent(Message, frozen=True, kw_only=True, gc=False, tag=True):
     """A wish to trade. Only the gate turns it into an order.
 
     Quantity and price are not validated here: a malformed wish is refused by the gate, with its reason. A strategy
-    leaves the identity fields (`ts_ns` to `slice_id`) alone: the runner fills them in. Orders of one list may refer to
-    each other: `intent_id` is then a name of the strategy's own that others use as `after_intent_id`, `group_id` a name
-    that they share; the runner turns both into ids.
+    leaves the identity fields (`ts_ns` to `slice_id`) alone: the runner fills them in, but for `slice_id`, in which an
+    `OrderStrategy` says its slot. Orders of one list may refer to each other: `intent_id` is then a name of the strategy's
+    own that others use as `after_intent_id`, `group_id` a name that they share; the runner turns both into ids.
     """
 
     ts_ns: int = 0

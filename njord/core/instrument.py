@@ -238,5 +238,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def fee(self, notional: Decimal, fee_bps: Decimal) -> Decimal:
         """Return the fee on `notional` in quote, rounded against us: a charge up, a rebate (negative) toward zero."""
-        raw = EXACT.multiply(notional, EXACT.scaleb(fee_bps, -4))
+        return self.fee_at(notional, EXACT.scaleb(fee_bps, -4))
+
+    def fee_at(self, notional: Decimal, rate: Decimal) -> Decimal:
+        """Return the fee on `notional` at a rate that is a fraction of it; rounded as by `fee`."""
+        raw = _multiply(notional, rate)
         return round_up(raw, self.fee_quantum) if raw >= 0 else round_down(raw, self.fee_quantum)

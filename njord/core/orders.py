@@ -15,7 +15,7 @@ from njord.core.errors import InvariantError
 from njord.core.types import BUY, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 
 _S = OrderStatus
-SENT = _S.SENT
+SENT, PARTIALLY_FILLED = _S.SENT, _S.PARTIALLY_FILLED
 _AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
 
 # From a status to those that may follow. Repeats of the same status are harmless and allowed.
@@ -128,40 +128,44 @@ class WorkingOrder(msgspec.Struct, gc=False):
 
 
 class WorkingOrders:
-    """All open orders, by client order id, in the order in which they were approved."""
+    """All open orders, in the order in which they were approved.
 
-    __slots__ = ("_n_linked", "_orders")
+    Attributes:
+        by_id: By client order id; only to be looked at.
+    """
+
+    __slots__ = ("_n_linked", "by_id")
 
     def __init__(self) -> None:
-        self._orders: dict[str, WorkingOrder] = {}
+        self.by_id: dict[str, WorkingOrder] = {}
         self._n_linked = 0  # Of a group or an entry: with none of them the sums below are plain.
 
     def __len__(self) -> int:
-        return len(self._orders)
+        return len(self.by_id)
 
     def __iter__(self) -> Iterator[WorkingOrder]:
-        return iter(self._orders.values())
+        return iter(self.by_id.values())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, WorkingOrders) and self._orders == other._orders
+        return isinstance(other, WorkingOrders) and self.by_id == other.by_id
 
     __hash__ = None  # type: ignore[assignment]  # Mutable: never a key.
 
     def get(self, client_order_id: str) -> WorkingOrder | None:
         """Return the open order of that id, or None."""
-        return self._orders.get(client_order_id)
+        return self.by_id.get(client_order_id)
 
     def of_intent(self, intent_id: str) -> WorkingOrder | None:
         """Return the open order that came from that intent, or None."""
-        return next((order for order in self._orders.values() if order.intent_id == intent_id), None)
+        return next((order for order in self.by_id.values() if order.intent_id == intent_id), None)
 
     # --- following the engine's messages ---
 
     def approve(self, order: OrderEvent) -> None:
         """Add an approved order; adding the same id again changes nothing, since a gate reserves before it tells."""
-        if order.client_order_id in self._orders:
+        if order.client_order_id in self.by_id:
             return
-        working = self._orders[order.client_order_id] = WorkingOrder(
+        working = self.by_id[order.client_order_id] = WorkingOrder(
             order,
             order.strategy_id,
             order.instrument,
@@ -174,13 +178,13 @@ class WorkingOrders:
         )
         if order.group_id or order.after_client_order_id:
             self._n_linked += 1
-            entry = self._orders.get(order.after_client_order_id)
+            entry = self.by_id.get(order.after_client_order_id)
             if entry is not None:
                 working.entry_lots = entry.filled_lots
 
     def amend(self, amendment: AmendEvent) -> None:
         """Count the larger quantity and the higher prices until the venue says what holds."""
-        order = self._orders.get(amendment.client_order_id)
+        order = self.by_id.get(amendment.client_order_id)
         if order is not None and amendment not in order.pending:  # A gate reserves before it tells.
             order.pending = (*order.pending, amendment)
             _widen(order, amendment)
@@ -191,20 +195,21 @@ class WorkingOrders:
         Raises:
             InvariantError: More was filled than could fill.
         """
-        order = self._orders.get(fill.client_order_id)
+        order = self.by_id.get(fill.client_order_id)
         if order is None:
             return
-        if fill.qty_lots > order.fillable_lots:
+        lots, left = fill.qty_lots, order.remaining_lots
+        if lots > (left if order.entry_lots < 0 else order.fillable_lots):
             raise InvariantError(
-                f"order {order.client_order_id}: a fill of {fill.qty_lots} lots, {order.fillable_lots} remained"
+                f"order {order.client_order_id}: a fill of {lots} lots, {order.fillable_lots} remained"
             )
-        order.remaining_lots -= fill.qty_lots
-        order.status = OrderStatus.PARTIALLY_FILLED
+        order.remaining_lots = left - lots
+        order.status = PARTIALLY_FILLED
         if self._n_linked:
-            self._follow_links(order, fill.qty_lots)
+            self._follow_links(order, lots)
 
     def _follow_links(self, filled: WorkingOrder, lots: int) -> None:
-        for order in self._orders.values():
+        for order in self.by_id.values():
             if order.after_client_order_id == filled.client_order_id:
                 order.entry_lots += lots
             if filled.group_id and order.group_id == filled.group_id and order is not filled:
@@ -217,28 +222,26 @@ class WorkingOrders:
         Raises:
             InvariantError: The move is not in the table.
         """
-        order = self._orders.get(update.client_order_id)
+        order = self.by_id.get(update.client_order_id)
         if order is None:
             return
-        if not may_follow(order.status, update.status):
-            raise InvariantError(
-                f"order {order.client_order_id} can not go from {order.status} to {update.status}"
-            )
-        if update.status in TERMINAL:
-            self._remove(order)
+        status, before = update.status, order.status
+        if status is not before and status not in TRANSITIONS[before]:
+            raise InvariantError(f"order {order.client_order_id} can not go from {before} to {status}")
+        if status in TERMINAL:
+            del self.by_id[update.client_order_id]
+            if self._n_linked:
+                self._unlink(order)
             return
-        order.status = update.status
+        order.status = status
         if update.reason in _AMENDMENTS:
             _settle(order, update)
 
-    def _remove(self, ended: WorkingOrder) -> None:
-        del self._orders[ended.client_order_id]
-        if not self._n_linked:
-            return
+    def _unlink(self, ended: WorkingOrder) -> None:
         if ended.group_id or ended.after_client_order_id:
             self._n_linked -= 1
         # An entry that has ended wakes nothing any more: what waited for it will never fill.
-        for order in self._orders.values():
+        for order in self.by_id.values():
             if order.after_client_order_id == ended.client_order_id:
                 _shrink(order, order.remaining_lots - order.fillable_lots)
                 order.entry_lots = -1
@@ -270,7 +273,7 @@ class WorkingOrders:
         """
         buys = sells = 0
         largest: dict[str, int] = {}
-        for order in self._orders.values():
+        for order in self.by_id.values():
             if order.instrument != instrument:
                 continue
             if strategy_id is not None and order.strategy_id != strategy_id:
@@ -293,14 +296,14 @@ class WorkingOrders:
 
     def signed_lots(self, instrument: int, strategy_id: str | None = None) -> int:
         """Return the net lots that would be added if every open order of `instrument` filled."""
-        if not self._orders:
+        if not self.by_id:
             return 0
         buys, sells = self.open_lots(instrument, strategy_id)
         return buys - sells
 
     def side_lots(self, instrument: int, side: Side, *, but_group: str = "") -> int:
         """Return the lots that one side of `instrument` could fill."""
-        if not self._orders:
+        if not self.by_id:
             return 0
         buys, sells = self.open_lots(instrument, but_group=but_group)
         return buys if side is BUY else sells

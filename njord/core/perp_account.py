@@ -43,11 +43,11 @@ class LinearPerpAccount(Books):
         self._leverage = leverage
 
     # A contract pays its profit when it is closed, and nothing when it is opened.
-    def _settle(self, index: int, signed: Decimal, price: Decimal, before: Position, after: Position) -> None:
+    def _settle(self, index: int, traded: Decimal, before: Position, after: Position) -> None:
         if self._is_contract[index]:
             self.cash = _add(self.cash, _subtract(after.realized_pnl, before.realized_pnl))
         else:
-            super()._settle(index, signed, price, before, after)
+            super()._settle(index, traded, before, after)
 
     def _paid(self, index: int) -> Decimal:
         return ZERO if self._is_contract[index] else super()._paid(index)

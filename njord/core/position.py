@@ -39,9 +39,13 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         """Return worth at `price` minus cost, in quote, exact."""
         return _subtract(_multiply(self.qty, price), self.cost)
 
-    def after(self, signed_qty: Decimal, price: Decimal) -> "Position":
-        """Return the position after trading `signed_qty` (buy > 0, sell < 0, in base) at `price`."""
-        traded = _multiply(signed_qty, price)
+    def after(self, signed_qty: Decimal, price: Decimal, traded: Decimal | None = None) -> "Position":
+        """Return the position after trading `signed_qty` (buy > 0, sell < 0, in base) at `price`.
+
+        `traded` is their product, where the caller has it already.
+        """
+        if traded is None:
+            traded = _multiply(signed_qty, price)
         if not self.qty or (self.qty > 0) == (signed_qty > 0):
             return Position(_add(self.qty, signed_qty), _add(self.cost, traded), self.realized_pnl)
         if signed_qty.copy_abs() <= self.qty.copy_abs():

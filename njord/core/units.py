@@ -32,7 +32,10 @@ BPS = Decimal("0.0001")
 EXACT = Context(
     prec=80, rounding=ROUND_HALF_EVEN, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow]
 )
-_ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+_ROUNDING_TRAPS = [InvalidOperation, DivisionByZero, Overflow]
+_ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=_ROUNDING_TRAPS)
+_DOWN = Context(prec=80, rounding=ROUND_DOWN, traps=_ROUNDING_TRAPS)
+_UP = Context(prec=80, rounding=ROUND_UP, traps=_ROUNDING_TRAPS)
 _WIDE = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _ONE = Decimal(1)
 
@@ -44,17 +47,17 @@ def quantum(scale: int) -> Decimal:
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` (a power of ten) whose magnitude does not exceed `value`'s."""
-    return value.quantize(step, rounding=ROUND_DOWN, context=_ROUNDING)
+    return _DOWN.quantize(value, step)
 
 
 def round_up(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` (a power of ten) whose magnitude is not below `value`'s."""
-    return value.quantize(step, rounding=ROUND_UP, context=_ROUNDING)
+    return _UP.quantize(value, step)
 
 
 def round_half_even(value: Decimal, step: Decimal) -> Decimal:
     """Return `value` at the nearest multiple of `step` (a power of ten), ties to even."""
-    return value.quantize(step, rounding=ROUND_HALF_EVEN, context=_ROUNDING)
+    return _ROUNDING.quantize(value, step)
 
 
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:

@@ -91,7 +91,8 @@ class Flattener:
         if fill.strategy_id == VENUE:
             held.clear()  # A liquidation closes what every strategy held.
         else:
-            held[fill.strategy_id] = held.get(fill.strategy_id, 0) + fill.side.sign * fill.qty_lots
+            lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
+            held[fill.strategy_id] = held.get(fill.strategy_id, 0) + lots
 
     def _on_switch(self, word: KillSwitchState) -> Sequence[Message] | None:
         was_asked = bool(self._asking)

@@ -1,10 +1,15 @@
-"""Gateway: approved orders to the venue, the venue's words back as messages. The only caller of a broker."""
+"""Gateway: approved orders to the venue, the venue's words back as messages. The only caller of a broker.
+
+Python passes up to 15 keywords straight to a call and packs more into a dictionary, which takes three times as long as
+all the rest of making a message. So what only few orders have is filled in by a second step.
+"""
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from njord.core.broker import IBroker
 from njord.core.contracts import (
-    NO_PRICE,
     VENUE,
     AmendEvent,
     BrokerAmendReq,
@@ -12,12 +17,12 @@ from njord.core.contracts import (
     BrokerFill,
     BrokerFunding,
     BrokerLiquidation,
+    BrokerOrderAck,
     BrokerOrderReq,
     BrokerOrderUpdate,
     BrokerPending,
     BrokerReject,
     BrokerReport,
-    BrokerUnknown,
     CancelEvent,
     FillEvent,
     FundingEvent,
@@ -29,6 +34,7 @@ from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL
 from njord.core.types import OrderReason, OrderStatus
 
+_NONE = OrderReason.NONE
 _AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
 
 
@@ -57,61 +63,33 @@ class Gateway:
             InvariantError: The order was sent before and has not ended.
         """
         symbol = self._instruments[event.instrument].symbol
-        if isinstance(event, CancelEvent):
-            self._broker.cancel(
-                BrokerCancelReq(symbol=symbol, client_order_id=event.client_order_id, ts_ns=now_ns)
-            )
-            return None
+        if isinstance(event, OrderEvent):
+            return self._place(event, symbol, now_ns)
         if isinstance(event, AmendEvent):
             self._amend(event, symbol, now_ns)
             return None
+        self._broker.cancel(
+            BrokerCancelReq(symbol=symbol, client_order_id=event.client_order_id, ts_ns=now_ns)
+        )
+        return None
+
+    def _place(self, event: OrderEvent, symbol: str, now_ns: int) -> OrderUpdate | None:
         if now_ns > event.expires_ns:
             return _update(event, now_ns, OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED, "", now_ns)
         if event.client_order_id in self._orders:
             raise InvariantError(f"order {event.client_order_id} was sent before; one approval is sent once")
         self._orders[event.client_order_id] = event
-        reply = self._broker.place(
-            BrokerOrderReq(
-                instrument=event.instrument,
-                symbol=symbol,
-                side=event.side,
-                type=event.type,
-                tif=event.tif,
-                qty_lots=event.qty_lots,
-                limit_price_ticks=event.limit_price_ticks,
-                reduce_only=event.reduce_only,
-                client_order_id=event.client_order_id,
-                ts_ns=now_ns,
-                post_only=event.post_only,
-                trigger_price_ticks=event.trigger_price_ticks,
-                trail_ticks=event.trail_ticks,
-                expire_ns=event.expire_ns,
-                group_id=event.group_id,
-                after_client_order_id=event.after_client_order_id,
-            )
-        )
+        reply = self._broker.place(_request(event, symbol, now_ns))
+        if isinstance(reply, BrokerOrderAck):
+            accepted = OrderStatus.ACCEPTED
+            return _update(event, now_ns, accepted, _NONE, "", reply.ts_venue_ns, reply.venue_order_id)
         if isinstance(reply, BrokerPending):
             return None
         if isinstance(reply, BrokerReject):
             del self._orders[event.client_order_id]
             return _update(event, now_ns, OrderStatus.REJECTED, reply.reason, reply.detail, reply.ts_venue_ns)
-        if isinstance(reply, BrokerUnknown):
-            return _update(
-                event,
-                now_ns,
-                OrderStatus.UNKNOWN,
-                OrderReason.OUTCOME_UNKNOWN,
-                reply.detail,
-                reply.ts_venue_ns,
-            )
         return _update(
-            event,
-            now_ns,
-            OrderStatus.ACCEPTED,
-            OrderReason.NONE,
-            "",
-            reply.ts_venue_ns,
-            reply.venue_order_id,
+            event, now_ns, OrderStatus.UNKNOWN, OrderReason.OUTCOME_UNKNOWN, reply.detail, reply.ts_venue_ns
         )
 
     # An order that has ended meanwhile has said so in its terminal update.
@@ -136,41 +114,14 @@ class Gateway:
             InvariantError: The order is not one of ours.
         """
         if isinstance(report, BrokerFunding):
-            return FundingEvent(
-                ts_ns=now_ns,
-                instrument=report.instrument,
-                account_id=self._account_id,
-                rate=report.rate,
-                mark_ticks=report.mark_ticks,
-                amount=report.amount,
-                asset=report.asset,
-                ts_venue_ns=report.ts_venue_ns,
-            )
+            return self._funding(report, now_ns)
         if isinstance(report, BrokerLiquidation):
             return self._liquidation(report, now_ns)
         order = self._orders.get(report.client_order_id)
         if order is None:
             raise InvariantError(f"the venue reports order {report.client_order_id}, which was never sent")
         if isinstance(report, BrokerFill):
-            return FillEvent(
-                ts_ns=now_ns,
-                instrument=order.instrument,
-                account_id=order.account_id,
-                strategy_id=order.strategy_id,
-                intent_id=order.intent_id,
-                client_order_id=order.client_order_id,
-                parent_id=order.parent_id,
-                execution_id=order.execution_id,
-                slice_id=order.slice_id,
-                side=order.side,
-                price_ticks=report.price_ticks,
-                qty_lots=report.qty_lots,
-                fee=report.fee,
-                fee_asset=report.fee_asset,
-                is_maker=report.is_maker,
-                venue_trade_id=report.venue_trade_id,
-                ts_venue_ns=report.ts_venue_ns,
-            )
+            return _fill(order, report, now_ns)
         if report.status in TERMINAL:
             del self._orders[report.client_order_id]
         return _update(
@@ -183,6 +134,18 @@ class Gateway:
             report.venue_order_id,
             report.filled_lots,
             report if report.reason in _AMENDMENTS else None,
+        )
+
+    def _funding(self, report: BrokerFunding, now_ns: int) -> FundingEvent:
+        return FundingEvent(
+            ts_ns=now_ns,
+            instrument=report.instrument,
+            account_id=self._account_id,
+            rate=report.rate,
+            mark_ticks=report.mark_ticks,
+            amount=report.amount,
+            asset=report.asset,
+            ts_venue_ns=report.ts_venue_ns,
         )
 
     def _liquidation(self, report: BrokerLiquidation, now_ns: int) -> FillEvent:
@@ -204,6 +167,56 @@ class Gateway:
         )
 
 
+def _request(event: OrderEvent, symbol: str, now_ns: int) -> BrokerOrderReq:
+    request = BrokerOrderReq(
+        instrument=event.instrument,
+        symbol=symbol,
+        side=event.side,
+        type=event.type,
+        tif=event.tif,
+        qty_lots=event.qty_lots,
+        limit_price_ticks=event.limit_price_ticks,
+        reduce_only=event.reduce_only,
+        client_order_id=event.client_order_id,
+        ts_ns=now_ns,
+    )
+    has_terms = event.post_only or event.trigger_price_ticks or event.trail_ticks or event.expire_ns
+    if not has_terms and not event.group_id and not event.after_client_order_id:
+        return request
+    return replace(
+        request,
+        post_only=event.post_only,
+        trigger_price_ticks=event.trigger_price_ticks,
+        trail_ticks=event.trail_ticks,
+        expire_ns=event.expire_ns,
+        group_id=event.group_id,
+        after_client_order_id=event.after_client_order_id,
+    )
+
+
+def _fill(order: OrderEvent, report: BrokerFill, now_ns: int) -> FillEvent:
+    fill = FillEvent(
+        ts_ns=now_ns,
+        instrument=order.instrument,
+        account_id=order.account_id,
+        strategy_id=order.strategy_id,
+        intent_id=order.intent_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        price_ticks=report.price_ticks,
+        qty_lots=report.qty_lots,
+        fee=report.fee,
+        fee_asset=report.fee_asset,
+        is_maker=report.is_maker,
+        venue_trade_id=report.venue_trade_id,
+        ts_venue_ns=report.ts_venue_ns,
+    )
+    parent_id, execution_id, slice_id = order.parent_id, order.execution_id, order.slice_id
+    if not parent_id and not execution_id and not slice_id:
+        return fill
+    return replace(fill, parent_id=parent_id, execution_id=execution_id, slice_id=slice_id)
+
+
 def _update(
     order: OrderEvent,
     now_ns: int,
@@ -215,7 +228,7 @@ def _update(
     filled_lots: int = 0,
     holds: BrokerOrderUpdate | None = None,
 ) -> OrderUpdate:
-    return OrderUpdate(
+    update = OrderUpdate(
         ts_ns=now_ns,
         instrument=order.instrument,
         account_id=order.account_id,
@@ -231,7 +244,12 @@ def _update(
         venue_order_id=venue_order_id,
         filled_lots=filled_lots,
         ts_venue_ns=ts_venue_ns,
-        qty_lots=holds.qty_lots if holds else 0,
-        limit_price_ticks=holds.limit_price_ticks if holds else NO_PRICE,
-        trigger_price_ticks=holds.trigger_price_ticks if holds else NO_PRICE,
+    )
+    if holds is None:
+        return update
+    return replace(
+        update,
+        qty_lots=holds.qty_lots,
+        limit_price_ticks=holds.limit_price_ticks,
+        trigger_price_ticks=holds.trigger_price_ticks,
     )

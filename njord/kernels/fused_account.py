@@ -30,6 +30,7 @@ from njord.kernels.fused_tables import (
     PASSED,
     SENT_ROW,
     SIGN,
+    WOULD_GROW,
     Levels,
     Terms,
 )
@@ -80,9 +81,15 @@ def wanted_lots(terms: Terms, levels: Levels, level: int, equity: int, close: in
 @inner_kernel
 def fee_of(terms: Terms, notional: int) -> int:
     """Return the fee on a notional, rounded to the venue's step against us."""
-    if terms.fee_numerator >= 0:
-        return ceil_ratio(notional, terms.fee_numerator, terms.fee_divisor) * terms.fee_step
-    return -floor_ratio(notional, -terms.fee_numerator, terms.fee_divisor) * terms.fee_step
+    return fee_at(notional, terms.fee_numerator, terms.fee_divisor, terms.fee_step)
+
+
+@inner_kernel
+def fee_at(notional: int, numerator: int, divisor: int, step: int) -> int:
+    """Return notional x numerator / divisor steps, rounded to a step against us."""
+    if numerator >= 0:
+        return ceil_ratio(notional, numerator, divisor) * step
+    return -floor_ratio(notional, -numerator, divisor) * step
 
 
 @inner_kernel
@@ -98,20 +105,34 @@ def send(orders: IntArray, at: int, row: int, change: int, intent: int) -> None:
 @inner_kernel
 def fill(terms: Terms, orders: IntArray, at: int, row: int, seen: int, held: Held) -> Held:
     """Let an order meet the open `seen` of bar `row`; return what is held then, as before if there were no funds."""
-    sign, size, unit = orders[at, SIGN], orders[at, LOTS], terms.unit
-    paid = _worse_ticks(seen, sign, terms.slippage_numerator, terms.slippage_denominator)
-    notional = paid * size * unit
-    fee = fee_of(terms, notional)
-    cash, lots = held.cash - sign * notional - fee, held.lots + sign * size
-    orders[at, FILLED_ROW], orders[at, PAID_TICKS] = row, paid
+    sign, size = orders[at, SIGN], orders[at, LOTS]
+    paid = slipped(terms, seen, sign)
+    fee = fee_of(terms, paid * size * terms.unit)
+    ended, after = traded(terms, held, sign * size, paid, fee, False)
+    orders[at, FILLED_ROW], orders[at, PAID_TICKS], orders[at, ENDED] = row, paid, ended
+    if ended == FILLED:
+        orders[at, FEE] = fee
+    return after
+
+
+@inner_kernel
+def slipped(terms: Terms, seen: int, sign: int) -> int:
+    """Return what a taker pays where the price `seen` was."""
+    return int(_worse_ticks(seen, sign, terms.slippage_numerator, terms.slippage_denominator))
+
+
+@inner_kernel
+def traded(terms: Terms, held: Held, change: int, paid: int, fee: int, reduce_only: bool) -> tuple[int, Held]:
+    """Return (FILLED, what is held then), or why the account does not allow it and what is held still."""
+    cash, lots = held.cash - paid * change * terms.unit - fee, held.lots + change
     crosses = lots != 0 and (lots < 0) != (held.lots < 0)
     if crosses or abs(lots) > abs(held.lots):
-        backing = cash + (2 * lots * paid * unit if lots < 0 else 0)
+        if reduce_only:
+            return WOULD_GROW, held
+        backing = cash + (2 * lots * paid * terms.unit if lots < 0 else 0)
         if backing < 0 or (lots < 0 and not terms.venue_may_short):
-            orders[at, ENDED] = NO_FUNDS
-            return held
-    orders[at, ENDED], orders[at, FEE] = FILLED, fee
-    return Held(cash, lots)
+            return NO_FUNDS, held
+    return FILLED, Held(cash, lots)
 
 
 @inner_kernel

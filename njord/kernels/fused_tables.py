@@ -15,6 +15,7 @@ MONEY_MAX = 2**60  # No sum of money in a run may come nearer to what an int64 c
 
 # How a run ended.
 DONE, MONEY_RANGE, BAD_LEVEL = 0, 1, 2
+NO_ROOM = 4  # A table was too short for all orders.
 
 # An order.
 SENT_ROW = 0  # The bar on whose close it was decided.
@@ -27,6 +28,7 @@ ENDED = 6
 INTENT = 7  # The number of its intent, refused ones counted.
 ORDER_SIZE = 8
 END_OF_DATA, FILLED, NO_FUNDS = 0, 1, 2
+WOULD_GROW, NOT_AT_ONCE, WOULD_TAKE, SELF_TRADE, CANCELED = 3, 4, 5, 6, 7
 
 # What the gate says, in the order of its rules; the first two are the rebalancer's.
 PASSED = 0
@@ -34,7 +36,8 @@ BELOW_LOT, CASH_SHORT = 1, 2
 BELOW_MIN, ABOVE_MAX, NOTIONAL_BELOW_MIN = 3, 4, 5
 RATE, STRATEGY_RATE, DAILY_LOSS = 6, 7, 8
 ORDER_NOTIONAL, POSITION, GROSS, NAKED_SHORT, NOT_BACKED = 9, 10, 11, 12, 13
-N_REFUSALS = 14
+MALFORMED, COLLAR, GROWS, OPEN_ORDERS = 14, 15, 16, 17  # Of orders that a strategy places itself.
+N_REFUSALS = 18
 
 
 class Now(NamedTuple):

@@ -39,6 +39,30 @@ def product_exceeds(a: int, b: int, c: int, d: int) -> bool:
     return _difference(a, b, c, d) > 0
 
 
+def _sum_less(a: int, b: int, c: int, d: int, e: int, f: int) -> int:
+    return a * b + c * d - e * f
+
+
+@overload(_sum_less)
+def _wrapped_sum_less(
+    a: int, b: int, c: int, d: int, e: int, f: int
+) -> Callable[[int, int, int, int, int, int], int]:
+    def less(a: int, b: int, c: int, d: int, e: int, f: int) -> int:
+        total = np.uint64(a) * np.uint64(b) + np.uint64(c) * np.uint64(d)
+        return int(np.int64(total - np.uint64(e) * np.uint64(f)))
+
+    return less
+
+
+@inner_kernel
+def sum_exceeds(a: int, b: int, c: int, d: int, e: int, f: int) -> bool:
+    """Say whether a x b + c x d > e x f; every product's magnitude must be below PRODUCT_MAX."""
+    estimate = float(a) * float(b) + float(c) * float(d) - float(e) * float(f)
+    if abs(estimate) > _FAR:
+        return estimate > 0.0
+    return _sum_less(a, b, c, d, e, f) > 0
+
+
 @inner_kernel
 def floor_ratio(a: int, b: int, divisor: int) -> int:
     """Return floor(a x b / divisor).

@@ -9,6 +9,7 @@ largest member counts, of an exit what its entry has filled.
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import replace
@@ -40,6 +41,7 @@ from njord.core.units import BPS, EXACT, ZERO, ratio
 
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
+_exact_weight = lru_cache(maxsize=64, typed=True)(exact)  # Most strategies say two or three different ones.
 _Owner = tuple[str, int]  # Strategy id, instrument.
 
 
@@ -105,7 +107,8 @@ class Rebalancer:
         )
         self._mark_ticks = [0] * len(instruments) if last_ticks is None else last_ticks
         self._follows_prices = last_ticks is None
-        self._held: dict[_Owner, Decimal] = {}
+        self._lots: dict[_Owner, int] = {}  # Bought less sold.
+        self._paid: dict[_Owner, Decimal] = {}  # Fees in kind: they leave less than was bought.
         self._undecided: dict[
             str, tuple[_Owner, int, str]
         ] = {}  # By intent id: whose, its signed lots, its group.
@@ -142,7 +145,7 @@ class Rebalancer:
     def _on_intent(self, intent: OrderIntent) -> None:
         if not intent.after_intent_id:  # An exit has nothing to close yet.
             owner = (intent.strategy_id, intent.instrument)
-            lots = intent.side.sign * intent.qty_lots
+            lots = intent.qty_lots if intent.side is BUY else -intent.qty_lots
             self._undecided[intent.intent_id] = (owner, lots, intent.group_id)
 
     def _on_decision(self, decision: RiskDecision) -> None:
@@ -160,30 +163,28 @@ class Rebalancer:
             return
         self.working.fill(fill)
         owner = (fill.strategy_id, fill.instrument)
-        instrument = self._instruments[fill.instrument]
-        change = instrument.qty(fill.side.sign * fill.qty_lots)
+        lots, instrument = fill.qty_lots, self._instruments[fill.instrument]
+        self._lots[owner] = self._lots.get(owner, 0) + (lots if fill.side is BUY else -lots)
         if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
-            change = EXACT.subtract(change, fill.fee)  # A fee in kind leaves less than was bought.
-        self._held[owner] = EXACT.add(self._held.get(owner, ZERO), change)
+            self._paid[owner] = EXACT.add(self._paid.get(owner, ZERO), fill.fee)
 
     # A liquidation closes the account's position, and so what every strategy holds of it.
     def _close_all(self, instrument: int) -> None:
-        for owner in self._held:
+        for owner in self._lots:
             if owner[1] == instrument:
-                self._held[owner] = ZERO
+                self._lots[owner] = 0
+                self._paid.pop(owner, None)
 
     def _on_target(self, target: Target) -> Sequence[Message] | None:
         instrument = self._instruments[target.instrument]
         owner = (target.strategy_id, target.instrument)
-        # Whole lots: what is below one is dust that can not be sold.
-        kept = self._held.get(owner, ZERO)
-        held = instrument.lots(kept) if kept else 0
+        held = self._held_lots(owner)
         expected = held + self._on_its_way(owner)
         wanted = self._wanted_lots(target, instrument)
         if isinstance(wanted, RefusalReason):
             return [self._refused(target, wanted)]
         missing = wanted - expected
-        if self.working and (cancels := self._cancels(target, owner, missing)) is not None:
+        if self.working.by_id and (cancels := self._cancels(target, owner, missing)) is not None:
             self._standing[owner] = (wanted, target)
             return cancels
         return [self._intent(target, owner, held, expected, wanted)] if missing else None
@@ -192,10 +193,10 @@ class Rebalancer:
         """Return how `target` would be sized now; asked just before it is, so it is sized. Nothing follows from it."""
         index = target.instrument
         instrument, owner = self._instruments[index], (target.strategy_id, index)
-        kept, ticks = self._held.get(owner, ZERO), self._mark_ticks[index]
+        ticks = self._mark_ticks[index]
         return Sizing(
             wanted=self._wanted_lots(target, instrument),
-            held_lots=instrument.lots(kept) if kept else 0,
+            held_lots=self._held_lots(owner),
             on_its_way_lots=self._on_its_way(owner),
             equity=self._account.equity(self._mark_ticks),
             price=instrument.price(ticks) if ticks else None,
@@ -241,8 +242,7 @@ class Rebalancer:
         if owner is None or owner in self._canceling.values() or owner not in self._standing:
             return None
         wanted, target = self._standing.pop(owner)
-        kept = self._held.get(owner, ZERO)
-        held = self._instruments[owner[1]].lots(kept) if kept else 0
+        held = self._held_lots(owner)
         expected = held + self._on_its_way(owner)
         if wanted == expected:
             return None
@@ -271,9 +271,19 @@ class Rebalancer:
         self._own.add(intent.intent_id)
         return intent
 
+    # Whole lots: what is below one is dust that can not be sold.
+    def _held_lots(self, owner: _Owner) -> int:
+        if owner not in self._paid:
+            return self._lots.get(owner, 0)
+        return self._instruments[owner[1]].lots(self._held_qty(owner))
+
+    def _held_qty(self, owner: _Owner) -> Decimal:
+        bought = self._instruments[owner[1]].qty(self._lots.get(owner, 0))
+        return EXACT.subtract(bought, self._paid.get(owner, ZERO))
+
     # Signed lots that open orders and undecided intents would add.
     def _on_its_way(self, owner: _Owner) -> int:
-        if not self._undecided and not self.working:
+        if not self._undecided and not self.working.by_id:
             return 0
         undecided, largest = 0, dict[str, int]()
         for whose, lots, group_id in self._undecided.values():
@@ -301,7 +311,7 @@ class Rebalancer:
         if target.qty is not None:
             return self._admitted(instrument, target.qty, target.ts_ns)
         try:
-            weight = exact(target.weight if target.weight is not None else 0)
+            weight = _exact_weight(target.weight if target.weight is not None else 0)
         except ValueError:
             return RefusalReason.INTENT_MALFORMED
         if not weight:

@@ -8,22 +8,25 @@ from bisect import bisect_right
 from operator import itemgetter
 
 _NUMBER_DIGITS = 18
+_NUMBER_MAX = 10**_NUMBER_DIGITS - 1
 _first = itemgetter(0)
 
 
 class DecidedIds:
     """A set of intent ids that only grows."""
 
-    __slots__ = ("_last", "_others", "_ranges")
+    __slots__ = ("_next", "_others", "_ranges")
 
     def __init__(self) -> None:
         self._ranges: dict[str, list[list[int]]] = {}  # Owner -> [first, last], ascending and apart.
         self._others: set[str] = set()
-        self._last = ("", "", 0)  # The last id and its parts: what is asked about is added next.
+        # The id that comes next of each owner, as nearly always: then nothing needs to be taken apart.
+        self._next: dict[str, tuple[str, list[int]]] = {}
 
     def __contains__(self, intent_id: str) -> bool:
+        if intent_id in self._next:
+            return False
         owner, number = _split(intent_id)
-        self._last = (intent_id, owner, number)
         if not number:
             return intent_id in self._others
         ranges = self._ranges.get(owner)
@@ -34,31 +37,43 @@ class DecidedIds:
 
     def add(self, intent_id: str) -> None:
         """Remember `intent_id`; remembering it again changes nothing."""
-        known, owner, number = self._last
-        if known != intent_id:
-            owner, number = _split(intent_id)
+        expected = self._next.pop(intent_id, None)
+        if expected is not None:
+            expected[1][1] += 1
+            self._expect(*expected)
+            return
+        owner, number = _split(intent_id)
         if not number:
             self._others.add(intent_id)
             return
         ranges = self._ranges.setdefault(owner, [])
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number  # As nearly always: the next one.
-            return
-        at = bisect_right(ranges, number, key=_first)
-        before = ranges[at - 1] if at else None
-        if before is not None and number <= before[1] + 1:
-            before[1] = max(before[1], number)
-        else:
-            before = [number, number]
-            ranges.insert(at, before)
-            at += 1
-        if at < len(ranges) and ranges[at][0] == before[1] + 1:
-            before[1] = ranges.pop(at)[1]
+        if ranges:
+            self._next.pop(f"{owner}-{ranges[-1][1] + 1}", None)
+        _include(ranges, number)
+        self._expect(owner, ranges[-1])
+
+    def _expect(self, owner: str, newest: list[int]) -> None:
+        number = newest[1] + 1
+        if number <= _NUMBER_MAX:
+            self._next[f"{owner}-{number}"] = (owner, newest)
 
     @property
     def n_kept(self) -> int:
         """How many ranges and whole ids are in memory."""
         return sum(map(len, self._ranges.values())) + len(self._others)
+
+
+def _include(ranges: list[list[int]], number: int) -> None:
+    at = bisect_right(ranges, number, key=_first)
+    before = ranges[at - 1] if at else None
+    if before is not None and number <= before[1] + 1:
+        before[1] = max(before[1], number)
+    else:
+        before = [number, number]
+        ranges.insert(at, before)
+        at += 1
+    if at < len(ranges) and ranges[at][0] == before[1] + 1:
+        before[1] = ranges.pop(at)[1]
 
 
 # The number is 0 where the id is no counter; `a-07` is not the same id as `a-7`.

@@ -41,7 +41,8 @@ class Exposure:
         self.cost_bps = cost_bps
         self.cost_rate = _multiply(cost_bps, BPS)
         self.cost_factor = _add(Decimal(1), self.cost_rate)
-        self.leverage = [account.leverage(index) for index in range(n)]
+        leverages = [account.leverage(index) for index in range(n)]
+        self.leverage = [ONE if leverage == 1 else leverage for leverage in leverages]
         self.max_leverage = max(self.leverage, default=ONE)
         self.working = WorkingOrders()
         self.mark_ticks = [0] * n
@@ -58,14 +59,14 @@ class Exposure:
         self._losses = LossWatch(n)
         self._day_end_ns = 0
         self.n_replaced = 0  # 1 while an amendment is asked about.
-        self._is_plain = n == 1 and self.leverage[0] == 1
+        self._is_plain = n == 1 and self.leverage[0] is ONE
         self._weighed: OrderIntent | None = None
         self._growth: Decimal | None = None
         self._qty: Decimal | None = None
         self._worst: Decimal | None = None
         self._equity: Decimal | None = None
-        self._worth_of = (0, ZERO, 0)
-        self._worth = ZERO
+        self._worth_of = (-1, 0)
+        self._worth_qty = self._worth = ZERO
         self.day_start_equity: Decimal | None = account.equity(self.mark_ticks)
         self.weigh(None)
 
@@ -155,10 +156,10 @@ class Exposure:
     def worth(self, instrument: int, qty: Decimal, ticks: int) -> Decimal:
         """Return what `qty` (in base, >= 0) is worth at `ticks`, in quote.
 
-        Several rules ask in a row, and of one order growth, position and gross are often the same quantity.
+        Several rules ask in a row, and of an order that opens a position growth, position and gross are one quantity.
         """
-        if self._worth_of != (instrument, qty, ticks):
-            self._worth_of = (instrument, qty, ticks)
+        if qty is not self._worth_qty or self._worth_of != (instrument, ticks):
+            self._worth_of, self._worth_qty = (instrument, ticks), qty
             self._worth = _multiply(qty, self.instruments[instrument].price(ticks))
         return self._worth
 
@@ -192,9 +193,11 @@ class Exposure:
 
     def _worst_qty_with(self, intent: OrderIntent) -> Decimal | None:
         index, is_buy = intent.instrument, intent.side is BUY
-        held = self.held_qty(index)
+        held = self.account.position(index).qty
         if not self.working:
             qty = self.intent_qty(intent)
+            if not held:
+                return qty
             after = (_add if is_buy else _subtract)(held, qty).copy_abs()
             return after if after > held.copy_abs() else None
         buys, sells = self._open_qty(index)
@@ -254,13 +257,16 @@ class Exposure:
         return self._growth
 
     def _growth_qty(self, intent: OrderIntent) -> Decimal:
-        held, qty = self.held_qty(intent.instrument), self.intent_qty(intent)
+        held, qty = self.account.position(intent.instrument).qty, self.intent_qty(intent)
         if intent.after_intent_id:
             entry = self.working.of_intent(intent.after_intent_id)
             if entry is not None and entry.instrument == intent.instrument:
                 return max(ZERO, _subtract(qty, self._opened_qty(entry)))
         if not held or (held > 0) is (intent.side is BUY):
             return qty
+        if not self.working:
+            left = _subtract(qty, held.copy_abs())
+            return left if left > 0 else ZERO
         if intent.group_id:
             lots = self.working.side_lots(intent.instrument, intent.side, but_group=intent.group_id)
             ahead = self.instruments[intent.instrument].qty(lots)
@@ -316,8 +322,9 @@ class Exposure:
         """
         index = intent.instrument
         if self._is_plain and not self.working and not self.held_qty(index):
-            notional = self.notional_of(intent)  # Nothing held, nothing open: the order alone.
-            return None if notional is None else _multiply(notional, self.cost_factor)
+            ticks = self.reference_ticks(intent)  # Nothing held, nothing open: the order alone.
+            worth = self.worth(index, self.intent_qty(intent), ticks)
+            return _multiply(worth, self.cost_factor) if ticks else None
         total = self._needed(index, intent.side, intent)
         for other in range(len(self.instruments)):
             if total is None or other == index:

@@ -16,8 +16,22 @@ from pathlib import Path
 
 import msgspec
 
-from njord.core.codec import encode
-from njord.core.contracts import Bar, BookEvent, Message, Ref, TickerEvent, TradeEvent
+from njord.core.codec import encode, encode_lines
+from njord.core.contracts import (
+    Bar,
+    BookEvent,
+    FillEvent,
+    Message,
+    OrderEvent,
+    OrderIntent,
+    OrderUpdate,
+    PositionSnapshot,
+    Ref,
+    RiskDecision,
+    Target,
+    TickerEvent,
+    TradeEvent,
+)
 from njord.core.errors import JournalError, JournalHalted
 from njord.storage.disk import Disk, DiskFile, OsDisk
 from njord.storage.journal_reader import (
@@ -36,7 +50,16 @@ from njord.storage.journal_reader import (
 SEGMENT_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
 _ROWS = (Bar, TradeEvent, BookEvent, TickerEvent)  # What a Ref can stand for.
+# The messages of an order's life. Encoding one where it falls due costs four times as much as encoding it among many,
+# so they wait, a batch at most. Our own stages made them of what can be encoded: none is refused later.
+_WAITING: frozenset[type[Message]] = frozenset(
+    {Target, OrderIntent, RiskDecision, OrderEvent, OrderUpdate, FillEvent, PositionSnapshot}
+)
+_BATCH_LINES = 64
+# So near to a full block nothing waits, so that the line that fills it closes it.
+_RESERVE_BYTES = 512 * 1024
 _END_MARK = b'{"end":true}\n'
+_UNWRITABLE = "UNWRITABLE: messages could not be encoded, or that was cut short"
 _INTERRUPTED = "INTERRUPTED: a write was cut short, what follows can not be trusted"
 _CLOSED = "CLOSED: the journal was closed"
 _HALTS = {
@@ -45,6 +68,11 @@ _HALTS = {
     errno.EFBIG: "DISK_FULL: the file may not grow further",
     errno.EIO: "DISK_BROKEN: the device failed a write",
 }
+
+
+class _Line(msgspec.Struct, gc=False):  # One message's line, encoded in one go.
+    seq: int
+    message: Message
 
 
 class JournalWriter:
@@ -101,7 +129,9 @@ class JournalWriter:
         self._referenced = 0
         self._referenced_instruments: tuple[int, ...] = ()
         self._buffered = 0
-        self._lines: list[bytes] = []
+        self._lines: list[bytes] = []  # Of the open block, each with its line end.
+        self._waiting: list[_Line] = []  # The last ones, yet to be encoded.
+        self._batch_lines = _BATCH_LINES
         self._file: DiskFile | None = None
         self._is_named = False  # Whether the segment's name would survive a power cut.
         self._halt = ""
@@ -136,16 +166,54 @@ class JournalWriter:
             self._seq += 1
             self._referenced -= 1
             return
-        # A message that can not be encoded raises here, and takes no number.
-        line = b'{"seq":%d,"message":%b}\n' % (self._seq + 1, encode(message))
-        self._seq += 1
-        self._lines.append(line)
+        seq = self._seq + 1
+        if type(message) in _WAITING:
+            self._seq = seq
+            self._waiting.append(_Line(seq, message))
+            if len(self._waiting) >= self._batch_lines:
+                self._encode_waiting()
+            return
+        # One that can not be encoded raises here, and takes no number.
+        line = encode(_Line(seq, message)) + b"\n"
+        self._encode_waiting()
+        self._seq = seq
         if type(message) is Ref:
             self._referenced_instruments = referenced(self._referenced_instruments, message.instrument)
             self._referenced += message.last_row - message.first_row + 1
-        self._buffered += len(line)
+        self._add(line)
+
+    def _encode_waiting(self) -> None:
+        if not self._waiting:
+            return
+        # Halted until all of it has happened: what came after them has been acted on, there is no going on without them.
+        self._halt = _UNWRITABLE
+        lines = encode_lines(self._waiting)
+        self._waiting.clear()
+        self._add(lines)
+
+    # Takes in whole lines; a block that is full is closed.
+    def _add(self, lines: bytes) -> None:
+        self._lines.append(lines)
+        self._halt = ""
+        self._buffered += len(lines)
         if self._buffered > BLOCK_BYTES:
             self.commit()
+        elif self._buffered > BLOCK_BYTES - _RESERVE_BYTES:
+            self._batch_lines = 1
+
+    def count_rows(self, n_rows: int) -> None:
+        """Take the next `n_rows` rows that a Ref names as appended; they are counted and not written.
+
+        Raises:
+            JournalHalted: As `append` does.
+            JournalError: No Ref has named as many.
+        """
+        if self._halt:
+            raise JournalHalted(self._halt)
+        if n_rows > self._referenced:
+            raise JournalError(f"{n_rows} rows to count, Refs have named {self._referenced} more")
+        self._seq += n_rows
+        self._referenced -= n_rows
 
     def commit(self) -> None:
         """Close the block and hand it to the operating system.
@@ -155,6 +223,7 @@ class JournalWriter:
         """
         if self._halt:
             raise JournalHalted(self._halt)
+        self._encode_waiting()
         if self._seq < self._block_first and not self._lines:
             return
         # Halted until all of it has happened: an interrupt in between must not let the block be written twice.
@@ -170,6 +239,7 @@ class JournalWriter:
             self._referenced_instruments = ()
         self._lines.clear()
         self._buffered = 0
+        self._batch_lines = _BATCH_LINES
         self._halt = ""
 
     def sync(self) -> None:
@@ -184,6 +254,7 @@ class JournalWriter:
             return
         try:
             if not self._halt:
+                self._encode_waiting()
                 self._lines.append(_END_MARK)
                 self.sync()
         finally:

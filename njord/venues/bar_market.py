@@ -42,10 +42,13 @@ class BarMarket:
 
     def match(self, bar: Bar, orders: list[Working]) -> None:
         """Let a bar meet `orders`, the working ones of its instrument from the oldest to the newest."""
-        is_consistent = bar.low <= min(bar.open, bar.close) and bar.high >= max(bar.open, bar.close)
-        if not is_consistent:
+        low, high = bar.low, bar.high
+        if not (low <= bar.open <= high and low <= bar.close <= high):
             bar = _flat(bar)
-        self._opened_ns = opened = bar.ts_open_ns - self.waited_ns(bar.ts_ns - bar.ts_open_ns)
+        opened = bar.ts_open_ns
+        if self._latency_ns:
+            opened -= self.waited_ns(bar.ts_ns - opened)
+        self._opened_ns = opened
         self._left = bar.volume_lots * self._share[0] // self._share[1] if self._share[0] else _NO_LIMIT
         if self._is_perpetual:
             self._liquidate_at_open(bar)
@@ -222,7 +225,8 @@ class BarMarket:
     def _inside(self, bar: Bar, later: list[Event]) -> None:
         has_path = self._is_perpetual or self._desk.links.is_used
         if len(later) == 1 and not has_path and later[0].order.is_plain:
-            self._make(later[0].order, later[0].level, bar.ts_ns)
+            if later[0].order.is_open:  # A newer order that crosses it may have ended it at the open.
+                self._make(later[0].order, later[0].level, bar.ts_ns)
             return
         later = [each for each in later if _outlives(each.order, bar)]
         path = BarPath(bar, later, self._ruin)

@@ -63,7 +63,10 @@ class Desk:
         self.book: list[dict[str, Working]] = [{} for _ in instruments]
         self.n_working = 0
         self.needs_bars = False
-        self.slippage_paid = ZERO  # In quote: what taking cost beyond the unslipped price.
+        self._slipped = [0] * len(
+            instruments
+        )  # Ticks x lots that taking cost beyond the price that was seen.
+        self._slippage_paid = ZERO  # In quote, of what is not in there any more.
         self.queue_ahead: dict[str, int] = {}  # Lots ahead at arrival, where a market knows them.
         self.links = Links()
         self._meter = FeeMeter(fees)
@@ -155,8 +158,22 @@ class Desk:
 
     def add_slippage(self, index: int, ticks: int, lots: int) -> None:
         """Count what taking cost beyond the price that was seen."""
-        lost = self.instruments[index].notional(abs(ticks), lots)
-        self.slippage_paid = EXACT.add(self.slippage_paid, lost)
+        self._slipped[index] += abs(ticks) * lots
+
+    @property
+    def slippage_paid(self) -> Decimal:
+        """What taking cost beyond the price that was seen, in quote."""
+        total = self._slippage_paid
+        for instrument, slipped in zip(self.instruments, self._slipped, strict=True):
+            if slipped:
+                total = EXACT.add(total, instrument.notional(slipped, 1))
+        return total
+
+    @slippage_paid.setter
+    def slippage_paid(self, amount: Decimal) -> None:
+        """Begin to count from `amount` on."""
+        self._slippage_paid = amount
+        self._slipped = [0] * len(self.instruments)
 
     # --- links ---
 

@@ -57,11 +57,14 @@ class FeeMeter:
         model: The rates.
     """
 
-    __slots__ = ("_in_kind", "_maker_bps", "_recent", "_taker_bps", "_tiers", "_volume", "has_tiers")
+    __slots__ = ("_in_kind", "_maker", "_recent", "_taker", "_tiers", "_volume", "has_tiers")
 
     def __init__(self, model: FeeModel) -> None:
-        self._maker_bps, self._taker_bps = model.maker_bps, model.taker_bps
-        self._tiers = model.tiers
+        self._maker, self._taker = _fraction(model.maker_bps), _fraction(model.taker_bps)
+        self._tiers = [
+            (tier.volume_notional, _fraction(tier.maker_bps), _fraction(tier.taker_bps))
+            for tier in model.tiers
+        ]
         self.has_tiers = bool(model.tiers)
         self._in_kind = model.fee_asset == "received"
         self._recent: deque[tuple[int, Decimal]] = deque()
@@ -80,12 +83,12 @@ class FeeMeter:
             is_maker: Whether the order rested.
             ts_ns: The fill's time.
         """
-        rate = self._maker_bps if is_maker else self._taker_bps
+        rate = self._maker if is_maker else self._taker
         if self.has_tiers:
             rate = self._tier_rate(rate, is_maker, ts_ns)
         if self._in_kind and sign > 0 and instrument.kind is InstrumentKind.SPOT:
             return _fee_in_kind(instrument, qty, rate), instrument.base
-        return instrument.fee(notional, rate), instrument.quote
+        return instrument.fee_at(notional, rate), instrument.quote
 
     def record(self, notional: Decimal, ts_ns: int) -> None:
         """Count a fill's notional toward the tier of the fills after it; of use where `has_tiers`."""
@@ -95,14 +98,18 @@ class FeeMeter:
     def _tier_rate(self, rate: Decimal, is_maker: bool, ts_ns: int) -> Decimal:
         while self._recent and self._recent[0][0] < ts_ns - VOLUME_WINDOW_NS:
             self._volume = EXACT.subtract(self._volume, self._recent.popleft()[1])
-        for tier in self._tiers:
-            if self._volume < tier.volume_notional:
+        for from_volume, maker, taker in self._tiers:
+            if self._volume < from_volume:
                 break
-            rate = tier.maker_bps if is_maker else tier.taker_bps
+            rate = maker if is_maker else taker
         return rate
 
 
-def _fee_in_kind(instrument: Instrument, qty: Decimal, bps: Decimal) -> Decimal:
-    raw = EXACT.multiply(qty, EXACT.scaleb(bps, -4))
+def _fraction(bps: Decimal) -> Decimal:
+    return EXACT.scaleb(bps, -4)
+
+
+def _fee_in_kind(instrument: Instrument, qty: Decimal, rate: Decimal) -> Decimal:
+    raw = EXACT.multiply(qty, rate)
     step = quantum(instrument.money_scale)
     return round_up(raw, step) if raw >= 0 else round_down(raw, step)

@@ -217,7 +217,8 @@ def check_step(host: BarHost, message: Message) -> None:
         assert mirror.balances() == account.balances()
         assert mirror.equity(marks) == account.equity(marks)
     for index in range(len(TRADED)):
-        shares = [qty for owner, qty in system.rebalancer._held.items() if owner[1] == index]
+        rebalancer = system.rebalancer
+        shares = [rebalancer._held_qty(owner) for owner in rebalancer._lots if owner[1] == index]
         assert sum(shares, Decimal(0)) == account.position(index).qty
     if isinstance(message, Bar):
         assert account.cash == host.venue.cash

@@ -1,10 +1,11 @@
 """The quick way for plain orders against the rules themselves, both ways round, in any world of one instrument."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from njord.core.accounts import AccountTerms, make_account
@@ -19,17 +20,22 @@ from njord.core.contracts import (
 )
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderStatus, OrderType, Side, TimeInForce, TradingState
+from njord.core.units import exponent
+from njord.risk.bounds import Unbounded, limits_of
 from njord.risk.exposure import Exposure
 from njord.risk.gate import RiskGate
+from njord.risk.plain import plain_orders
 from njord.risk.profile import build_rules
+from njord.risk.rules import RiskRule
+from njord.risk.rules.base import Refusal
 
 S = 10**9
 START_NS = 1_700_006_400 * S - 300 * S  # Five minutes before a midnight.
 CAPITAL = Decimal(1_000)
 CAP = st.fixed_dictionaries(
     {
-        "cap_notional": st.sampled_from(["0", "0", "40", "250.3", "700"]),
-        "cap_equity_fraction": st.sampled_from(["0", "0", "0.05", "0.5", "1", "1.7"]),
+        "cap_notional": st.sampled_from(["0", "0", "0", "40", "250.3", "700"]),
+        "cap_equity_fraction": st.sampled_from(["0", "0", "0", "0.05", "0.5", "1", "1.7"]),
     }
 )
 RULES = st.fixed_dictionaries(
@@ -42,12 +48,12 @@ RULES = st.fixed_dictionaries(
             }
         ),
         "open_orders": st.just({"cap": 9}),
-    },
-    optional={
         "daily_loss": CAP,
         "max_order_notional": CAP,
         "max_position": CAP,
         "max_gross": CAP,
+    },
+    optional={
         "price_collar": st.just({}),
         "symbol_allowed": st.sampled_from([{"symbols": []}, {"symbols": ["AAA/USD"]}]),
     },
@@ -69,7 +75,7 @@ INSTRUMENT = st.builds(
 # What makes an order something else than plain, or no order at all.
 ODD: tuple[dict[str, Any], ...] = (
     {"tif": TimeInForce.IOC},
-    {"strategy_id": "b"},
+    {"type": "market"},
     {"strategy_id": ""},
     {"qty_lots": 0},
     {"qty_lots": 1.0},
@@ -87,14 +93,14 @@ ODD: tuple[dict[str, Any], ...] = (
     {"account_id": "\ud800"},
     {"parent_id": None},
     {"intent_id": "a-1"},
-    {"intent_id": "a-01"},
+    {"qty_lots": 2**63},
     {"ts_ns": None},
     {"ts_ns": START_NS},
 )
 INTENT = st.tuples(
     st.just("intent"),
     st.sampled_from(Side),
-    st.integers(0, 16),
+    st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12, 16]),
     st.sampled_from(["filled", "filled", "filled", "works"]),
     st.sampled_from(["0", "0.3", "-0.01", "0.0000000001"]),
 )
@@ -103,7 +109,7 @@ READING = st.tuples(st.just("reading"), st.sampled_from(TradingState), st.sample
 PASS = st.tuples(st.just("wait"), st.integers(1, 90))
 END = st.tuples(st.just("end"))
 ACTS = st.lists(
-    st.sampled_from([INTENT] * 8 + [BAR] * 6 + [READING, PASS, END]).flatmap(lambda act: act), max_size=8
+    st.sampled_from([INTENT] * 10 + [BAR] * 8 + [READING, PASS, END]).flatmap(lambda act: act), max_size=8
 )
 
 
@@ -168,7 +174,7 @@ class World:
             assert is_quick is passes, (intent, answers)
         return is_quick
 
-    # Orders at the edge of what may be sent, exits of all and more than all, and one that is odd.
+    # Orders at the edge of what may be sent, exits of all and more than all.
     def look_around(self) -> None:
         self.exposure.advance(self.now_ns)
         held = int(self.ledger.position(0).qty / self.instrument.lot_size)
@@ -192,8 +198,6 @@ class World:
                     self.check(self.order(side, lots), is_plain=True)
                     reduces = held * (1 if side is Side.SELL else -1) >= lots
                     self.check(self.order(side, lots, reduce_only=True), is_plain=reduces)
-            for odd in ODD:
-                self.check(msgspec.structs.replace(self.order(side, 2), **odd))
 
     def intent(self, side: Side, part: int, fate: str, fee: str) -> None:
         unit = self.instrument.tick_size * self.instrument.lot_size
@@ -217,7 +221,8 @@ class World:
         if fate == "works" or self.working:
             self.working.append(order)
             return
-        self.is_exact = self.is_exact and fee != Decimal("0.0000000001")
+        scale = max(self.instrument.unit_scale, self.instrument.money_scale)
+        self.is_exact = self.is_exact and exponent(fee) <= scale
         fill = FillEvent(
             ts_ns=self.now_ns,
             instrument=0,
@@ -247,6 +252,7 @@ class World:
     st.sampled_from([Decimal(0), Decimal("15"), Decimal("0.7")]),
     ACTS,
 )
+@settings(max_examples=settings.default.max_examples * 4 if settings.default else 60)
 def test_the_quick_way_says_of_plain_orders_what_every_rule_says(
     instrument: Instrument, rules: Any, kind: str, cost_bps: Decimal, acts: list[tuple[Any, ...]]
 ) -> None:
@@ -254,3 +260,70 @@ def test_the_quick_way_says_of_plain_orders_what_every_rule_says(
     for name, *arguments in acts:
         getattr(world, name)(*arguments)
         world.look_around()
+
+
+COIN = Instrument(
+    symbol="AAA/USD", venue="sim", base="AAA", quote="USD", tick_size=Decimal("0.5"), lot_size=Decimal("0.1")
+)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("side", Side)
+def test_what_is_odd_is_left_to_the_rules(side: Side, odd: dict[str, Any]) -> None:
+    world = World(COIN, {}, "spot", Decimal(0))
+    world.intent(Side.BUY, 1, "filled", "0")
+    assert world.check(world.order(side, 2), is_plain=True)
+    assert not world.check(msgspec.structs.replace(world.order(side, 2), **odd))
+
+
+class Nosy(RiskRule):
+    """A rule that somebody added, and said nothing of its bounds."""
+
+    name: ClassVar[str] = "nosy"
+
+    def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
+        return None
+
+
+def test_a_rule_without_bounds_switches_the_quick_way_off_and_is_named() -> None:
+    world = World(COIN, {}, "spot", Decimal(0))
+    rules = (*build_rules("any", {}), Nosy(Nosy.Params()))
+    assert plain_orders(rules[:-1], world.exposure) is not None
+    assert plain_orders(rules, world.exposure) is None
+    with pytest.raises(Unbounded, match=r"^nosy$"):
+        limits_of(rules, COIN, 8, Decimal(0), may_short=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [("cool_down", {"seconds": 1}), ("symbol_allowed", {"symbols": ["BBB/USD"]})]
+)
+def test_limits_that_are_no_whole_numbers_have_no_bounds(name: str, params: dict[str, Any]) -> None:
+    with pytest.raises(Unbounded, match=f"^{name}$"):
+        limits_of(build_rules("any", {name: params}), COIN, 8, Decimal(0), may_short=False)
+
+
+def test_what_lies_between_two_whole_numbers_is_rounded_to_the_safe_side() -> None:
+    coin = msgspec.structs.replace(COIN, min_notional=Decimal("10.0000000001"))
+    cap = {"cap_notional": "40.0000000001"}
+    rules = build_rules("any", {"daily_loss": cap, "max_position": cap, "order_rate": {"per_minute": 5}})
+    limits = limits_of(rules, coin, 8, Decimal(0), may_short=False)
+    assert limits.min_notional == 10 * 10**8 + 1
+    assert limits.daily_loss.notional == 40 * 10**8 + 1  # Reached by the next.
+    assert limits.position.notional == 40 * 10**8  # Exceeded by it.
+    assert (limits.per_minute, limits.strategy_per_minute) == (5, 5)
+    assert not limits.gross.is_on
+
+
+def test_the_smallest_notional_itself_is_enough() -> None:
+    world = World(msgspec.structs.replace(COIN, min_notional=Decimal(4)), {}, "spot", Decimal(0))
+    assert not world.check(world.order(Side.BUY, 1), is_plain=True)
+    assert world.check(world.order(Side.BUY, 2), is_plain=True)
+
+
+def test_what_a_fee_in_kind_has_broken_up_is_left_to_the_rules() -> None:
+    world = World(COIN, {}, "spot", Decimal(0))
+    world.intent(Side.BUY, 1, "filled", "0")
+    held = world.ledger.position(0)
+    dust = msgspec.structs.replace(held, qty=held.qty - Decimal("0.05"))
+    world.exposure.account._positions[0] = dust  # type: ignore[attr-defined]
+    assert not world.check(world.order(Side.SELL, 2))

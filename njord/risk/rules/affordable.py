@@ -1,13 +1,15 @@
 """What an order would cost must be free, and what it would sell must be held."""
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import SELL, RefusalReason, Side
 from njord.core.units import BPS, EXACT, ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Bounds, Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
 
 
 class Affordable(RiskRule):
@@ -27,6 +29,10 @@ class Affordable(RiskRule):
         def __post_init__(self) -> None:
             if not self.buffer_bps.is_finite() or self.buffer_bps < 0:
                 raise ValueError(f"buffer_bps must be >= 0, was {self.buffer_bps}")
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return the buffer."""
+        return {"buffer": Fraction(self.params.buffer_bps) / 10_000}
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if money or inventory is short."""

@@ -8,8 +8,9 @@ configured by its name, tested against the properties that hold for all rules, a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import msgspec
@@ -17,13 +18,17 @@ import msgspec
 from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
 from njord.core.filters import INT64_MAX
+from njord.core.instrument import Instrument
 from njord.core.types import OrderType, RefusalReason, Side, TimeInForce
 from njord.core.units import EXACT, ZERO, plain
+from njord.kernels.fused_tables import Cap
 from njord.risk.exposure import Exposure
 
 Value = Decimal | int | str | bool | None  # None is shown as unknown.
 Compared = Iterator[tuple[str, Value]]
 Numbers = tuple[tuple[str, str], ...]
+# Of `kernels.limits.Limits`, by name; `buffer` is a part of the notional that must be free besides its costs.
+Bounds = Mapping[str, int | Fraction | Cap]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -85,6 +90,20 @@ class RiskRule(ABC):
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return why the intent must not pass, or None."""
 
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds | None:
+        """Return in whole numbers all that it asks of a plain order, None if it can not be said so.
+
+        Plain is a well-formed market order, good till canceled, with an id of its own and without links, sent at a
+        fresh close while the kill switch is ACTIVE and nothing works, on an account that pays in full and trades one
+        instrument. Where a rule has no bounds such orders are asked of all rules one by one, and the fused loop refuses
+        the run by the rule's name. Empty = it never refuses a plain order.
+
+        Args:
+            instrument: The one that is traded.
+            scale: Money counts in 10**-scale of the quote asset.
+        """
+        return None
+
     def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
         """Return what of its limit is used now; nothing if no limit runs, or a price to measure it by is missing."""
         return ()
@@ -134,8 +153,16 @@ class CapParams(RuleParams, frozen=True):
             return None
         if self.cap_equity_fraction != 1:
             equity = EXACT.multiply(equity, self.cap_equity_fraction)
-        of_equity = max(ZERO, equity)
+        of_equity = equity if equity > 0 else ZERO
         return min(of_equity, self.cap_notional) if self.cap_notional else of_equity
+
+
+def cap_bound(params: CapParams, scale: int, *, is_reached: bool = False) -> Cap:
+    """Return a cap whose money counts in 10**-scale, for worths that may not exceed it, or may not reach it."""
+    notional, fraction = Fraction(params.cap_notional) * 10**scale, Fraction(params.cap_equity_fraction)
+    # One between two whole numbers is reached by the next, and exceeded by it.
+    whole = -(-notional.numerator // notional.denominator) if is_reached else int(notional)
+    return Cap(not params.is_off, bool(notional), whole, fraction.numerator, fraction.denominator)
 
 
 def refuse(reason: RefusalReason, **evidence: Decimal | int | str) -> Refusal:

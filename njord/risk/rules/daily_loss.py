@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from njord.core.account import ONE
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.core.units import ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Compared, LimitUse, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, CapParams, Compared, LimitUse, Refusal, RiskRule, cap_bound, refuse
 
 
 class DailyLoss(RiskRule):
@@ -27,6 +28,10 @@ class DailyLoss(RiskRule):
     def is_off(self) -> bool:
         """Whether nothing is limited."""
         return bool(self.params.is_off)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return the caps."""
+        return {"daily_loss": cap_bound(self.params, scale, is_reached=True)}
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the loss has reached the cap, or can not be known."""

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, refuse
 
 
 class DuplicateIntent(RiskRule):
@@ -18,6 +19,10 @@ class DuplicateIntent(RiskRule):
         if intent.intent_id in exposure.decided:
             return refuse(RefusalReason.INTENT_DUPLICATE, intent_id=intent.intent_id)
         return None
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
 
     def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
         yield "intent_id", intent.intent_id

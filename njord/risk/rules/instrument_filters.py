@@ -1,5 +1,6 @@
 """The venue's own minima and maxima of the time, checked before the venue has to."""
 
+from fractions import Fraction
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
@@ -7,13 +8,24 @@ from njord.core.filters import INT64_MAX
 from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, refuse
 
 
 class InstrumentFilters(RiskRule):
     """Refuse what the instrument's smallest and largest quantity, smallest notional or steps of the time do not admit."""
 
     name: ClassVar[str] = "instrument_filters"
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds | None:
+        """Return the filters, None where they change."""
+        if instrument.filter_changes:
+            return None
+        least = Fraction(instrument.min_notional) * 10**scale
+        return {
+            "min_lots": instrument.min_qty_lots,
+            "max_lots": instrument.max_qty_lots,
+            "min_notional": -(-least.numerator // least.denominator),
+        }
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if a filter that is in force is broken; ticks and lots are whole by type."""

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import ACTIVE, RefusalReason, TradingState
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Numbers, Refusal, RiskRule, as_text, is_readable, refuse
+from njord.risk.rules.base import Bounds, Compared, Numbers, Refusal, RiskRule, as_text, is_readable, refuse
 
 
 class KillSwitch(RiskRule):
@@ -39,6 +40,10 @@ class KillSwitch(RiskRule):
                 return None
             return refuse(RefusalReason.KILL_SWITCH_REDUCE_ONLY, source=reading.source)
         return refuse(RefusalReason.KILL_SWITCH_HALTED, source=reading.source)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
 
     # It is asked before anyone has looked at the form of the intent.
     def numbers(self, intent: OrderIntent, exposure: Exposure) -> Numbers:

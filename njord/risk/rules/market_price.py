@@ -3,10 +3,11 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.core.units import NS_PER_MINUTE
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class MarketPrice(RiskRule):
@@ -32,20 +33,23 @@ class MarketPrice(RiskRule):
         index = intent.instrument
         if not exposure.mark_ticks[index]:
             return refuse(RefusalReason.PRICE_UNKNOWN, symbol=exposure.instruments[index].symbol)
-        limits = self._limits_ns(index, exposure)
+        max_age_ns = self._max_age_ns(index, exposure)
         age_ns = intent.ts_ns - exposure.mark_ts_ns[index]
-        if not limits or age_ns > min(limits) or age_ns < 0:
-            return refuse(
-                RefusalReason.PRICE_STALE, age_ns=age_ns, max_age_ns=min(limits) if limits else "not known"
-            )
+        if not 0 <= age_ns <= max_age_ns or not max_age_ns:
+            return refuse(RefusalReason.PRICE_STALE, age_ns=age_ns, max_age_ns=max_age_ns or "not known")
         return None
 
-    # The longest ages that are set; the shortest of them counts.
-    def _limits_ns(self, index: int, exposure: Exposure) -> list[int]:
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
+
+    # The shortest of the longest ages that are set; 0 = none is.
+    def _max_age_ns(self, index: int, exposure: Exposure) -> int:
         params = self.params
         interval_ns = exposure.interval_ns[index]  # 0 while no bar was seen: it is traded on ticks.
-        by_kind_ns = params.max_age_intervals * interval_ns if interval_ns else params.max_age_ticks_ns
-        return [limit_ns for limit_ns in (params.max_age_ns, by_kind_ns) if limit_ns]
+        by_kind_ns: int = params.max_age_intervals * interval_ns if interval_ns else params.max_age_ticks_ns
+        in_ns: int = params.max_age_ns
+        return min(in_ns, by_kind_ns) if in_ns and by_kind_ns else in_ns or by_kind_ns
 
     def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
         index = intent.instrument
@@ -53,6 +57,5 @@ class MarketPrice(RiskRule):
         yield "symbol", instrument.symbol
         yield "price", instrument.price(ticks) if ticks else None
         if ticks:
-            limits = self._limits_ns(index, exposure)
             yield "age_ns", intent.ts_ns - exposure.mark_ts_ns[index]
-            yield "max_age_ns", min(limits) if limits else "not known"
+            yield "max_age_ns", self._max_age_ns(index, exposure) or "not known"

@@ -4,10 +4,11 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.core.units import EXACT, ZERO
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Compared, LimitUse, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, CapParams, Compared, LimitUse, Refusal, RiskRule, cap_bound, refuse
 
 
 class MaxGross(RiskRule):
@@ -22,6 +23,10 @@ class MaxGross(RiskRule):
     def is_off(self) -> bool:
         """Whether nothing is limited."""
         return bool(self.params.is_off)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return the caps."""
+        return {"gross": cap_bound(self.params, scale)}
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if this instrument's worst case grows and the sum is beyond the cap."""
@@ -42,7 +47,8 @@ class MaxGross(RiskRule):
             ticks = exposure.reference_ticks(intent) if other == index else exposure.mark_ticks[other]
             if not ticks:
                 return refuse(RefusalReason.PRICE_UNKNOWN, symbol=instrument.symbol)
-            total = EXACT.add(total, exposure.worth(other, qty, ticks))
+            worth = exposure.worth(other, qty, ticks)
+            total = EXACT.add(total, worth) if total else worth
         if total > cap:
             return refuse(RefusalReason.GROSS_EXCEEDS_CAP, gross_notional=total, cap=cap)
         return None

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import CapParams, Compared, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, CapParams, Compared, Refusal, RiskRule, cap_bound, refuse
 
 
 class MaxOrderNotional(RiskRule):
@@ -24,6 +25,10 @@ class MaxOrderNotional(RiskRule):
     def is_off(self) -> bool:
         """Whether nothing is limited."""
         return bool(self.params.is_off)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return the caps."""
+        return {"order_notional": cap_bound(self.params, scale)}
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if the order is too large, or its worth is not known."""

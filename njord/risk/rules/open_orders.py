@@ -4,9 +4,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Bounds, Compared, LimitUse, Refusal, RiskRule, RuleParams, refuse
 
 
 class OpenOrders(RiskRule):
@@ -29,6 +30,10 @@ class OpenOrders(RiskRule):
         if n_open >= self.params.cap:
             return refuse(RefusalReason.OPEN_ORDERS_EXCEED_CAP, open_orders=n_open, cap=self.params.cap)
         return None
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: while no order works there is room for one."""
+        return {}
 
     def usage(self, exposure: Exposure) -> tuple[LimitUse, ...]:
         """Return how many orders are working."""

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, refuse
 
 
 class OrderLinks(RiskRule):
@@ -29,6 +30,10 @@ class OrderLinks(RiskRule):
             if refusal is not None:
                 return refusal
         return _check_exit(intent, exposure, entry) if intent.after_intent_id else None
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
 
     def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
         refusal = self.check(intent, exposure)

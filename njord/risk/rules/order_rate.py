@@ -4,9 +4,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, LimitUse, Refusal, RiskRule, RuleParams, latest_ns, refuse
+from njord.risk.rules.base import Bounds, Compared, LimitUse, Refusal, RiskRule, RuleParams, latest_ns, refuse
 
 
 class OrderRate(RiskRule):
@@ -28,6 +29,12 @@ class OrderRate(RiskRule):
                 raise ValueError(f"per_minute must be >= 1, was {self.per_minute}")
             if self.per_strategy_per_minute < 0:
                 raise ValueError(f"per_strategy_per_minute must be >= 0, was {self.per_strategy_per_minute}")
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return the counts; a strategy without one of its own has the account's."""
+        per_minute: int = self.params.per_minute
+        own: int = self.params.per_strategy_per_minute
+        return {"per_minute": per_minute, "strategy_per_minute": own or per_minute}
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if a window is full."""

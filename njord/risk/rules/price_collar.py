@@ -4,10 +4,11 @@ from decimal import Decimal
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import MARKET, RefusalReason
 from njord.core.units import EXACT
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class PriceCollar(RiskRule):
@@ -45,6 +46,10 @@ class PriceCollar(RiskRule):
                 }
                 return refuse(RefusalReason.PRICE_OUTSIDE_COLLAR, **evidence)
         return None
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
 
     def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
         if intent.type is MARKET:

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, refuse
 
 
 class ReduceOnly(RiskRule):
@@ -22,6 +23,10 @@ class ReduceOnly(RiskRule):
                 qty=exposure.intent_qty(intent),
             )
         return None
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: the flag of a plain order is true."""
+        return {}
 
     def _compared(self, intent: OrderIntent, exposure: Exposure) -> Compared:
         if intent.reduce_only:

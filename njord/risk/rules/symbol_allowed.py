@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
+from njord.core.instrument import Instrument
 from njord.core.types import RefusalReason
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Refusal, RiskRule, RuleParams, refuse
+from njord.risk.rules.base import Bounds, Compared, Refusal, RiskRule, RuleParams, refuse
 
 
 class SymbolAllowed(RiskRule):
@@ -22,6 +23,11 @@ class SymbolAllowed(RiskRule):
     def is_off(self) -> bool:
         """Whether nothing is limited."""
         return bool(not self.params.symbols)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds | None:
+        """Return nothing of a symbol that is allowed, None of one that is not."""
+        symbols = self.params.symbols
+        return {} if not symbols or instrument.symbol in symbols else None
 
     def check(self, intent: OrderIntent, exposure: Exposure) -> Refusal | None:
         """Return a refusal if there is a list and the symbol is not on it."""

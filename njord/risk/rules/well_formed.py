@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from njord.core.contracts import OrderIntent
 from njord.core.filters import INT64_MAX
+from njord.core.instrument import Instrument
 from njord.core.types import MARKET, OrderType, RefusalReason, Side, TimeInForce
 from njord.risk.exposure import Exposure
-from njord.risk.rules.base import Compared, Numbers, Refusal, RiskRule, as_text, refuse
+from njord.risk.rules.base import Bounds, Compared, Numbers, Refusal, RiskRule, as_text, refuse
 
 _SHOWN_CHARS = 40
 _LINKS = ("parent_id", "execution_id", "slice_id", "group_id", "after_intent_id")
@@ -59,6 +60,10 @@ class WellFormed(RiskRule):
             if refusal is not None:
                 return refusal
         return _check_ids(intent)
+
+    def bounds(self, instrument: Instrument, scale: int) -> Bounds:
+        """Return nothing: a plain order is one that it lets pass."""
+        return {}
 
     def numbers(self, intent: OrderIntent, exposure: Exposure) -> Numbers:
         """Return the order's own words and numbers, or what of any intent is wrong."""

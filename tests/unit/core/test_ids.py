@@ -2,7 +2,7 @@
 
 import re
 
-from njord.core.ids import Counter, client_order_id, short_hash
+from njord.core.ids import ClientOrderIds, Counter, client_order_id, short_hash
 
 
 def test_a_client_order_id_is_nj_and_20_base32_characters_and_never_changes() -> None:
@@ -38,3 +38,19 @@ def test_a_counter_goes_on_where_a_journal_ended() -> None:
 
 # SHA-256 of the parts joined by the unit separator, first 100 bits in base32 (RFC 4648).
 EXPECTED = "4HMBT2GCCZGQYCW2DCHB"
+
+
+def test_client_ids_made_ahead_are_those_made_one_by_one() -> None:
+    ids = ClientOrderIds("main", "run")
+    asked = [f"a-{number}" for number in (1, 2, 3, 40, 41, 2, 5)] + [
+        "b-7",
+        "b-8",
+        "a-007",
+        "a-8",
+        "b",
+        "-3",
+        "a-",
+        "a-٣",
+    ]
+    asked += [f"a-{10**18}", f"a-{10**30}", "", *(f"c{number}-1" for number in range(100)), "a-9"]
+    assert [ids.of(each) for each in asked] == [client_order_id("main", "run", each) for each in asked]

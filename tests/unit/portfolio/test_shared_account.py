@@ -72,7 +72,7 @@ def run(
 
 
 def held(host: BarHost, owner: str, index: int = 0) -> Decimal:
-    return host.system.rebalancer._held.get((owner, index), Decimal(0))
+    return host.system.rebalancer._held_qty((owner, index))
 
 
 def test_opposite_targets_of_two_strategies_cancel_on_the_account_and_each_keeps_its_own() -> None:

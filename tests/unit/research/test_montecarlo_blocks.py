@@ -60,5 +60,7 @@ def test_independent_or_constant_returns_need_no_blocks() -> None:
 
 def test_the_length_has_a_bound() -> None:
     differences = np.diff(np.random.default_rng(0).standard_normal(401))
-    assert automatic_block(differences) == 3 * math.sqrt(400)  # No spectrum at zero: none would be long enough.
+    assert automatic_block(differences) == 3 * math.sqrt(
+        400
+    )  # No spectrum at zero: none would be long enough.
     assert automatic_block(differences[:30]) <= 10

@@ -237,3 +237,31 @@ def test_exact_amounts_stay_exact_through_many_partial_closes() -> None:
     bench.trade(21, fee="0.01", side=Side.SELL, qty_lots=1)
     assert not lost(bench)
     assert bench.exposure.equity() == Decimal("1000.2")
+
+
+def test_ids_of_several_owners_in_turn_are_known_once_added() -> None:
+    ids = DecidedIds()
+    told = [f"{owner}-{number}" for number in range(1, 8) for owner in ("a", "b")]
+    for each in told:
+        assert each not in ids
+        ids.add(each)
+        assert each in ids
+    assert ids.n_kept == 2
+
+
+def test_the_id_behind_a_gap_that_was_closed_is_new_until_it_comes() -> None:
+    ids = DecidedIds()
+    for each in ("a-1", "a-3", "a-2"):
+        ids.add(each)
+    assert "a-4" not in ids
+    ids.add("a-4")
+    assert all(f"a-{number}" in ids for number in (1, 2, 3, 4))
+    assert ids.n_kept == 1
+
+
+def test_numbers_of_too_many_digits_are_kept_whole() -> None:
+    ids = DecidedIds()
+    for each in (f"a-{10**18 - 1}", f"a-{10**18}"):
+        ids.add(each)
+        assert each in ids
+    assert f"a-{10**18 + 1}" not in ids
