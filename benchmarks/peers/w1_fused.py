@@ -43,7 +43,7 @@ def _prepare() -> tuple[Work, dict[str, Any]]:
 
     def work() -> dict[str, Any]:
         run = looped(strategy, columns, levels, terms)
-        equity = run.run.cash * unit + float(instrument.qty(run.run.lots)) * close
+        equity = run.cash * unit + float(instrument.qty(run.lots)) * close
         return {"orders": len(run.orders), "equity": round(equity, 1)}
 
     return work, {"units": len(columns), "order_list_hash": hashed}

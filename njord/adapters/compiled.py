@@ -1,8 +1,8 @@
 """The fused loop for one strategy: the template's text and the strategy's function in, compiled functions out.
 
-Numba finds machine code on disk again by the file that a function stands in. So the text of `kernels/fused.py` is
-written once for each strategy, into a file named by everything that its machine code depends on; there the strategy's
-function has the name that the template calls, and the compiler can put it inside.
+Numba finds machine code on disk again by the file that a function stands in. So the text of `kernels/fused.py`, or of
+`kernels/fused_orders.py`, is written once for each strategy, into a file named by everything that its machine code
+depends on; there the strategy's function has the name that the template calls, and the compiler can put it inside.
 """
 
 import functools
@@ -12,14 +12,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import numba
 from numba.core import config
 
-from njord.kernels import fused
+from njord.kernels import fused, fused_orders
 from njord.strategies.base import Strategy
 from njord.strategies.compiled import CompiledStrategy, Machine
+from njord.strategies.compiled_orders import OrderMachine, OrderStrategy
 
 _PAIRS = (
     "(columns[which[{}]], columns[which[{}]])",
@@ -41,18 +43,37 @@ def attach(cls: type[CompiledStrategy], source_hash: str) -> None:
         cls: Defines `decide`.
         source_hash: Of the file that it stands in.
     """
+    if issubclass(cls, OrderStrategy):
+
+        @functools.cache
+        def order_machine(n_indicators: int) -> OrderMachine:
+            module = _specialized(fused_orders, cls, source_hash, n_indicators)
+            return OrderMachine(*(getattr(module, name) for name in OrderMachine._fields))
+
+        cls.order_machine_of = staticmethod(order_machine)
+        return
 
     @functools.cache
     def machine(n_indicators: int) -> Machine:
-        template = _of_size(Path(fused.__file__).read_text(encoding="utf-8"), n_indicators)
-        own = (cls.__module__, cls.__qualname__, source_hash)
-        text = repr((numba.__version__, _folder(), template, own))
-        key = hashlib.sha256(text.encode()).hexdigest()[:24]
-        module = _imported(f"njord_fused_{key}", _written(f"{key}.py", template))
-        module.decide = cls.decide
+        module = _specialized(fused, cls, source_hash, n_indicators)
         return Machine(*(getattr(module, name) for name in Machine._fields))
 
     cls.machine_of = staticmethod(machine)
+
+
+# The template as a module of its own, in which the strategy's function is the one that is called.
+def _specialized(
+    template: ModuleType,
+    cls: type[CompiledStrategy],
+    source_hash: str,
+    n_indicators: int,
+) -> Any:
+    text = _of_size(Path(str(template.__file__)).read_text(encoding="utf-8"), n_indicators)
+    own = (cls.__module__, cls.__qualname__, source_hash)
+    key = hashlib.sha256(repr((numba.__version__, _folder(), text, own)).encode()).hexdigest()[:24]
+    module = _imported(f"njord_fused_{key}", _written(f"{key}.py", text))
+    module.decide = cls.decide
+    return module
 
 
 # The template with tuples of as many indicators as there are.

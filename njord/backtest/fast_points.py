@@ -14,6 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from njord.backtest.fast_room import Cut, Room, cut_of
+from njord.backtest.fused_orders import order_terms, place_all
 from njord.backtest.fused_terms import NotFused, fused_terms, warm_bars
 from njord.backtest.market_open import MarketRequest
 from njord.backtest.ordered_points import OrderedEvaluator, typed_point
@@ -23,13 +24,16 @@ from njord.backtest.request import PreparedStrategy, check_callbacks, load_strat
 from njord.backtest.session import prepare_on
 from njord.core.errors import StrategyError
 from njord.kernels import fused_tables as table
-from njord.kernels.fused_stats import curve_sums, equity_of, trip_sums
-from njord.kernels.fused_tables import DONE, NOT_SUMMED, SCORE_SIZE, Levels, Terms
+from njord.kernels.fused_gate import OrderTerms
+from njord.kernels.fused_orders import OrdersRun
+from njord.kernels.fused_stats import CurveSums, TripSums, curve_sums, equity_of, trip_sums
+from njord.kernels.fused_tables import DONE, NOT_SUMMED, SCORE_SIZE, Levels, Run, Terms
 from njord.kernels.order_stats import order_sums
 from njord.kernels.signals import walk
 from njord.performance.ratios import ReturnMoments, cagr, calmar_ratio, ratios_of, total_return
 from njord.performance.returns import FloatArray, periods_per_year
 from njord.strategies.compiled import CompiledStrategy, SignalStrategy
+from njord.strategies.compiled_orders import OrderStrategy
 from njord.strategies.indicators import Indicator
 
 BATCH = 128  # Points in one call at most: between calls who waits is told.
@@ -74,6 +78,7 @@ class FastEvaluator:
         self._local = threading.local()
         self._cuts: dict[tuple[Window, int], Cut] = {}
         self._terms: dict[tuple[object, ...], tuple[Terms, Levels]] = {}
+        self._placing: dict[int, OrderTerms] = {}  # By the highest price.
         try:
             self._check()
         except BaseException:
@@ -120,7 +125,10 @@ class FastEvaluator:
         except StrategyError:
             return
         strategy = _strategy(prepared)
-        self._terms_of(prepared, strategy, self._cut(WHOLE, strategy.warm_up()))
+        cut = self._cut(WHOLE, strategy.warm_up())
+        ready = _Ready(0, strategy, cut, *self._terms_of(prepared, strategy, cut))
+        if isinstance(strategy, OrderStrategy):
+            self._order_terms(ready)
 
     # --- what a point is made of ---
 
@@ -235,8 +243,40 @@ class FastEvaluator:
             )
             done = end
 
+    # One point of a strategy that places orders itself; its loop has written the equity of every bar.
+    def _run_orders(
+        self, ready: _Ready, strategy: OrderStrategy, room: Room, out: FloatArray, blocks: FloatArray
+    ) -> None:
+        cut, terms = ready.cut, ready.terms
+        which = np.array(room.rows(strategy.declared, {}), np.int64)
+        placing, refusals = self._order_terms(ready), room.tables.refusals
+        ran = place_all(strategy, cut.bars, room.columns, which, placing, room.equity, refusals)
+        out[table.CODE] = ran.run.code
+        if ran.run.code != DONE:
+            return
+        per_money, n_fills, equity = terms.capital / self._capital, ran.run.n_fills, room.equity
+        edges = cut.edges - cut.closes.first
+        sums = curve_sums(equity[cut.closes.first :], terms.capital, per_money, edges, blocks)
+        open_lots = np.empty((n_fills + 1, 3), np.int64)
+        trips = trip_sums(ran.fills, n_fills, terms.unit, terms.fee_step, open_lots)
+        _write(out, ran.run, trips, sums, per_money, int(equity[-1]) / per_money)
+
+    def _order_terms(self, ready: _Ready) -> OrderTerms:
+        spec, cut = self._spec, ready.cut
+        with self._lock:
+            known = self._placing.get(cut.highest)
+        if known is None:
+            base = prepare_on(spec.request, spec.config, self._found, cut.market, check_callbacks)
+            known = order_terms(base, ready.terms, cut.highest)
+            with self._lock:
+                self._placing[cut.highest] = known
+        return known
+
     # One point; its equity is looked at bar by bar only if its orders alone do not tell.
     def _run_other(self, ready: _Ready, room: Room, out: FloatArray, blocks: FloatArray) -> None:
+        if isinstance(ready.strategy, OrderStrategy):
+            self._run_orders(ready, ready.strategy, room, out, blocks)
+            return
         strategy, cut, terms, tables = ready.strategy, ready.cut, ready.terms, room.tables
         per_money, numbers = terms.capital / self._capital, strategy.fresh_numbers()
         which = np.array(room.rows(strategy.declared, {}), np.int64)
@@ -263,13 +303,7 @@ class FastEvaluator:
             sums = curve_sums(equity[cut.closes.first :], terms.capital, per_money, edges, blocks)
             final = int(equity[-1]) / per_money
         trips = trip_sums(tables.orders, run.n_orders, terms.unit, terms.fee_step, tables.open_lots)
-        money = (trips.gross_profit, trips.gross_loss, trips.fees, trips.notional)
-        out[table.N_ORDERS : table.PROFIT] = (
-            run.n_orders, run.n_invested, trips.n_fills, trips.n_trips, trips.n_wins,
-        )  # fmt: skip
-        out[table.PROFIT : table.FINAL] = [amount / per_money for amount in money]
-        out[table.FINAL] = final
-        out[table.N_RETURNS :] = sums
+        _write(out, run, trips, sums, per_money, final)
 
     def _room(self, ready: _Ready) -> Room:
         held: tuple[Cut, Room] | None = getattr(self._local, "room", None)
@@ -310,6 +344,18 @@ class FastEvaluator:
             blocks=tuple((int(n), first, second) for n, first, second in blocks.tolist()),
             engine="fast",
         )
+
+
+def _write(
+    out: FloatArray, run: Run | OrdersRun, trips: TripSums, sums: CurveSums, per_money: float, final: float
+) -> None:
+    money = (trips.gross_profit, trips.gross_loss, trips.fees, trips.notional)
+    out[table.N_ORDERS : table.PROFIT] = (
+        run.n_orders, run.n_invested, trips.n_fills, trips.n_trips, trips.n_wins,
+    )  # fmt: skip
+    out[table.PROFIT : table.FINAL] = [amount / per_money for amount in money]
+    out[table.FINAL] = final
+    out[table.N_RETURNS :] = sums
 
 
 def _strategy(prepared: PreparedStrategy) -> CompiledStrategy:

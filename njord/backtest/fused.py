@@ -6,105 +6,70 @@ record of it runs the ordered engine.
 """
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import IO
 
-import msgspec
 import numpy as np
 
 from njord.backtest.equity import EquityRecorder
+from njord.backtest.fused_books import Books, Filled, Left, Sent
+from njord.backtest.fused_orders import Placed, PlacedBooks, order_terms, place_all
 from njord.backtest.fused_terms import NotFused, columns_range, fused_terms, warm_bars
 from njord.backtest.indicator_columns import IndicatorColumns
 from njord.backtest.market import IntArray, Marks
 from njord.backtest.market_bars import CHUNK_ROWS
 from njord.backtest.no_journal import NoJournal
-from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
+from njord.backtest.recorder import Recorder
 from njord.backtest.simulation import Prepared, venue_of
 from njord.backtest.summing_up import Outcome
-from njord.core.contracts import FillEvent, OrderEvent
-from njord.core.errors import InvariantError
-from njord.core.ids import client_order_id
-from njord.core.types import BUY, MARKET, SELL, OrderReason, OrderStatus, RefusalReason, Side, TimeInForce
-from njord.core.units import EXACT, ratio
+from njord.kernels.fused_gate import OrderTerms
+from njord.kernels.fused_orders import OrdersRun
 from njord.kernels.fused_tables import (
-    ABOVE_MAX,
     BAD_LEVEL,
-    BELOW_LOT,
-    BELOW_MIN,
-    CASH_SHORT,
-    DAILY_LOSS,
     DONE,
     END_OF_DATA,
     ENDED,
+    FILLED,
     FILLED_ROW,
-    GROSS,
     INTENT,
     KEEP_LEVEL,
     LOTS,
     N_REFUSALS,
-    NAKED_SHORT,
-    NO_FUNDS,
-    NOT_BACKED,
-    NOTIONAL_BELOW_MIN,
-    ORDER_NOTIONAL,
     ORDER_SIZE,
     PAID_TICKS,
-    POSITION,
-    RATE,
     SENT_ROW,
     SIGN,
-    STRATEGY_RATE,
     Bars,
     LevelArray,
     Levels,
     Run,
     Terms,
 )
+from njord.kernels.order_slots import REDUCE_ONLY
 from njord.kernels.signals import padded, walk
 from njord.performance.streaming import EquityStatistics
-from njord.risk.gate import APPROVAL_TTL_NS
 from njord.strategies.compiled import CompiledStrategy, SignalStrategy
+from njord.strategies.compiled_orders import OrderStrategy
 from njord.strategies.features import BarColumns, FloatArray
 from njord.system import System
-
-REFUSALS = {
-    BELOW_LOT: RefusalReason.TARGET_BELOW_LOT,
-    CASH_SHORT: RefusalReason.CASH_INSUFFICIENT,
-    BELOW_MIN: RefusalReason.QTY_BELOW_MIN,
-    ABOVE_MAX: RefusalReason.QTY_ABOVE_MAX,
-    NOTIONAL_BELOW_MIN: RefusalReason.NOTIONAL_BELOW_MIN,
-    RATE: RefusalReason.ORDER_RATE_EXCEEDED,
-    STRATEGY_RATE: RefusalReason.STRATEGY_RATE_EXCEEDED,
-    DAILY_LOSS: RefusalReason.DAILY_LOSS_EXCEEDED,
-    ORDER_NOTIONAL: RefusalReason.NOTIONAL_EXCEEDS_CAP,
-    POSITION: RefusalReason.POSITION_EXCEEDS_CAP,
-    GROSS: RefusalReason.GROSS_EXCEEDS_CAP,
-    NAKED_SHORT: RefusalReason.NAKED_SHORT,
-    NOT_BACKED: RefusalReason.CASH_INSUFFICIENT,
-}
-_ENDINGS = {
-    END_OF_DATA: (OrderStatus.EXPIRED, OrderReason.END_OF_DATA),
-    NO_FUNDS: (OrderStatus.CANCELED, OrderReason.INSUFFICIENT_FUNDS),
-}
-
 
 TILE_ROWS = 16_384
 _BAD_LEVEL = "a level beyond the strategy's levels"
 
 
-class FusedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What the loop left.
+class FusedRun(Left, frozen=True, kw_only=True):
+    """What the loop of a strategy that names levels left.
 
     Attributes:
         orders: Shape (n_orders, ORDER_SIZE), see `kernels/fused_tables.py`.
-        refusals: Shape (N_REFUSALS,).
     """
 
-    run: Run
-    terms: Terms
-    columns: BarColumns
     orders: IntArray
-    refusals: IntArray
+
+
+class FusedOrders(Left, frozen=True, kw_only=True):
+    """What the loop of a strategy that places orders left."""
+
+    ran: Placed
 
 
 def compiled_of(prepared: Prepared) -> CompiledStrategy:
@@ -122,7 +87,7 @@ def compiled_of(prepared: Prepared) -> CompiledStrategy:
     return strategy
 
 
-def run_fused(prepared: Prepared) -> FusedRun:
+def run_fused(prepared: Prepared) -> FusedRun | FusedOrders:
     """Run the loop over the run's market.
 
     Raises:
@@ -133,8 +98,30 @@ def run_fused(prepared: Prepared) -> FusedRun:
     columns = prepared.market.columns(0)
     if columns is None:
         raise NotFused("trades or a book instead of bars")
-    terms, levels = fused_terms(prepared, strategy, columns_range(columns))
+    highest = columns_range(columns)
+    terms, levels = fused_terms(prepared, strategy, highest)
+    if isinstance(strategy, OrderStrategy):
+        return _placed(strategy, columns, order_terms(prepared, terms, highest))
     return looped(strategy, columns, levels, terms)
+
+
+def _placed(strategy: OrderStrategy, columns: BarColumns, terms: OrderTerms) -> FusedOrders:
+    refusals, equity = np.zeros(N_REFUSALS, np.int64), np.empty(len(columns), np.int64)
+    indicators, which = (
+        indicator_columns(strategy, columns),
+        np.arange(len(strategy.declared)),
+    )
+    ran = place_all(strategy, bars_of(columns), indicators, which, terms, equity, refusals)
+    check_run(ran.run)
+    return FusedOrders(
+        terms=terms.base,
+        columns=columns,
+        refusals=refusals,
+        n_intents=ran.run.n_intents,
+        cash=ran.run.cash,
+        lots=ran.run.lots,
+        ran=ran,
+    )
 
 
 def indicator_columns(strategy: CompiledStrategy, columns: BarColumns) -> FloatArray:
@@ -186,7 +173,16 @@ def looped(strategy: CompiledStrategy, columns: BarColumns, levels: Levels, term
         signal = signal_of(strategy, columns)
         # There is an order where the level changes, or none.
         orders = np.zeros((1 + np.count_nonzero(signal[1:] != signal[:-1]), ORDER_SIZE), np.int64)
-        run = walk(signal, signal.view(np.uint64), bars, levels, terms, warm_bars(strategy), orders, refusals)
+        run = walk(
+            signal,
+            signal.view(np.uint64),
+            bars,
+            levels,
+            terms,
+            warm_bars(strategy),
+            orders,
+            refusals,
+        )
     else:
         n, indicators = len(columns), indicator_columns(strategy, columns)
         orders = np.zeros((n, ORDER_SIZE), np.int64)
@@ -195,10 +191,18 @@ def looped(strategy: CompiledStrategy, columns: BarColumns, levels: Levels, term
             strategy.fresh_state(), strategy.fresh_numbers(), orders, np.empty(n, np.int64), refusals,
         )  # fmt: skip
     check_run(run)
-    return FusedRun(run=run, terms=terms, columns=columns, orders=orders[: run.n_orders], refusals=refusals)
+    return FusedRun(
+        terms=terms,
+        columns=columns,
+        refusals=refusals,
+        n_intents=run.n_intents,
+        cash=run.cash,
+        lots=run.lots,
+        orders=orders[: run.n_orders],
+    )
 
 
-def check_run(run: Run) -> None:
+def check_run(run: Run | OrdersRun) -> None:
     """Refuse a run that gave up.
 
     Raises:
@@ -212,7 +216,7 @@ def check_run(run: Run) -> None:
 # --- back into what an ordered run leaves ---
 
 
-def outcome_of(prepared: Prepared, fused: FusedRun, stage: IO[bytes]) -> Outcome:
+def outcome_of(prepared: Prepared, fused: FusedRun | FusedOrders, stage: IO[bytes]) -> Outcome:
     """Return what an ordered run would have left.
 
     Args:
@@ -230,7 +234,7 @@ def outcome_of(prepared: Prepared, fused: FusedRun, stage: IO[bytes]) -> Outcome
     equity = EquityRecorder(spec.instruments, spec.capital, stage)
     interval_ns = market.sources[0].interval_ns
     statistics = EquityStatistics(capital=float(spec.capital), interval_ns=interval_ns)
-    booked = _Books(prepared, fused, system, recorder)
+    booked = _books(prepared, fused, system, recorder)
     n = len(fused.columns)
     for first in range(0, n, CHUNK_ROWS):
         end = min(n, first + CHUNK_ROWS)
@@ -253,110 +257,40 @@ def outcome_of(prepared: Prepared, fused: FusedRun, stage: IO[bytes]) -> Outcome
     )
 
 
-# Books the loop's rows, in order, where an ordered run would have: recorder and ledger.
-class _Books:
+def _books(
+    prepared: Prepared,
+    fused: FusedRun | FusedOrders,
+    system: System,
+    recorder: Recorder,
+) -> Books:
+    if isinstance(fused, FusedOrders):
+        return PlacedBooks(prepared, fused, fused.ran, system, recorder)
+    return _LevelBooks(prepared, fused, system, recorder)
+
+
+# An order of a level ends with the next bar: nothing else happens between its approval and its end.
+class _LevelBooks(Books):
     def __init__(self, prepared: Prepared, fused: FusedRun, system: System, recorder: Recorder) -> None:
-        self._fused, self._recorder, self._system = fused, recorder, system
-        self._spec = prepared.spec
-        self._strategy_id = prepared.strategies[0].strategy_id
-        self._instrument = prepared.spec.instruments[0]
-        self._fee_bps = prepared.config.backtest.fee_bps
+        super().__init__(prepared, fused, system, recorder)
         self._rows: Sequence[Sequence[int]] = fused.orders.tolist()
         self._next = 0
-        self._n_trades = 0
-        self._held = 0  # Lots.
-        self.slippage_paid = Decimal(0)
-        for code, count in enumerate(fused.refusals.tolist()):
-            if count:
-                recorder.refusals[REFUSALS[code].value] += count
-        recorder.n_intents = fused.run.n_intents
+        self._last = len(fused.columns) - 1
 
-    # Yields the rows of fills before row `end`.
     def until(self, end: int) -> Iterator[int]:
-        rows, columns = self._rows, self._fused.columns
+        rows = self._rows
         while self._next < len(rows) and rows[self._next][SENT_ROW] < end:
             order = rows[self._next]
-            if order[ENDED] == END_OF_DATA or order[FILLED_ROW] >= end:
-                if order[ENDED] != END_OF_DATA:
-                    return  # It ends in the next block.
-                self._recorded(order, int(columns.ts_ns[-1]))
-                self._next += 1
-                continue
-            recorded = self._recorded(order, int(columns.ts_open_ns[order[FILLED_ROW]]))
+            is_ended = order[ENDED] != END_OF_DATA
+            if is_ended and order[FILLED_ROW] >= end:
+                return  # It ends in the next block.
             self._next += 1
-            if order[ENDED] != NO_FUNDS:
-                self._fill(order, recorded)
+            reduces = self.held * order[SIGN] < 0 and order[LOTS] <= abs(self.held)
+            kind = REDUCE_ONLY if reduces else 0
+            recorded = self.send(Sent(order[SENT_ROW], order[SIGN], order[LOTS], order[INTENT], kind=kind))
+            if not is_ended:
+                self.end(recorded, END_OF_DATA, self.moment(self._last, True))
+                continue
+            self.end(recorded, order[ENDED], self.moment(order[FILLED_ROW], False))
+            if order[ENDED] == FILLED:
+                self.fill(recorded, Filled(order[FILLED_ROW], order[PAID_TICKS]))
                 yield order[FILLED_ROW]
-
-    def finish(self) -> None:
-        ledger, columns, fused = self._system.ledger, self._fused.columns, self._fused
-        ledger.mark_ticks[0] = int(columns.close[-1])
-        cash = ratio(
-            EXACT.multiply(Decimal(fused.run.cash), self._spec.capital), Decimal(fused.terms.capital)
-        )
-        held = ledger.account.position(0).qty
-        if ledger.account.cash != cash:
-            raise InvariantError(f"the ledger's cash is {ledger.account.cash}, the fused loop's {cash}")
-        if held != self._instrument.qty(fused.run.lots):
-            raise InvariantError(f"the ledger holds {held}, the fused loop {fused.run.lots} lots")
-
-    def _recorded(self, order: Sequence[int], end_ns: int) -> RecordedOrder:
-        ts_ns = int(self._fused.columns.ts_ns[order[SENT_ROW]])
-        side: Side = BUY if order[SIGN] > 0 else SELL
-        intent_id = f"{self._strategy_id}-{order[INTENT]}"
-        sent = OrderEvent(
-            ts_ns=ts_ns,
-            instrument=0,
-            account_id=self._spec.account_id,
-            strategy_id=self._strategy_id,
-            intent_id=intent_id,
-            client_order_id=client_order_id(self._spec.account_id, self._spec.run_id, intent_id),
-            side=side,
-            type=MARKET,
-            tif=TimeInForce.GTC,
-            qty_lots=order[LOTS],
-            reduce_only=self._held * order[SIGN] < 0 and order[LOTS] <= abs(self._held),
-            decision_seq=order[INTENT],
-            limits_version=1,
-            expires_ns=ts_ns + APPROVAL_TTL_NS,
-        )
-        self._recorder.observers[OrderEvent](sent)
-        recorded = self._recorder.orders[-1]
-        recorded.accepted_ns, recorded.end_ns = ts_ns, end_ns
-        status, reason = _ENDINGS.get(order[ENDED], (OrderStatus.FILLED, OrderReason.NONE))
-        recorded.terminal = f"{status}/{reason}" if reason else str(status)
-        self._recorder.endings[recorded.terminal] += 1
-        return recorded
-
-    def _fill(self, order: Sequence[int], recorded: RecordedOrder) -> None:
-        columns, instrument, row = self._fused.columns, self._instrument, order[FILLED_ROW]
-        self._n_trades += 1
-        self._held += order[SIGN] * order[LOTS]
-        sent = recorded.sent
-        assert sent is not None
-        fee = instrument.fee(instrument.notional(order[PAID_TICKS], order[LOTS]), self._fee_bps)
-        fill = FillEvent(
-            ts_ns=int(columns.ts_ns[row]),
-            instrument=0,
-            account_id=sent.account_id,
-            strategy_id=sent.strategy_id,
-            intent_id=sent.intent_id,
-            client_order_id=sent.client_order_id,
-            venue_trade_id=str(self._n_trades),
-            side=sent.side,
-            price_ticks=order[PAID_TICKS],
-            qty_lots=order[LOTS],
-            fee=fee,
-            fee_asset=instrument.quote,
-            is_maker=False,
-            ts_venue_ns=int(columns.ts_open_ns[row]),
-        )
-        slipped = abs(order[PAID_TICKS] - int(columns.open[row]))
-        self.slippage_paid = EXACT.add(self.slippage_paid, instrument.notional(slipped, order[LOTS]))
-        recorded_fill = RecordedFill(
-            fill.ts_venue_ns, fill.ts_ns, 0, fill.side, fill.price_ticks, fill.qty_lots, fee, fill.fee_asset, False,
-            recorded.order_no,
-        )  # fmt: skip
-        recorded.fills.append(recorded_fill)
-        self._recorder.fills.append(recorded_fill)
-        self._system.ledger.handlers()[FillEvent](fill)

@@ -90,6 +90,7 @@ class CompiledStrategy(Strategy):
         self._event = np.zeros(len(Now._fields), np.int64)
         self._cells, self._numbers = self.fresh_state(), self.fresh_numbers()
         self._asked = 0
+        self._targets: dict[int, tuple[float | None, Decimal | None]] = {}
 
     @property
     def machine(self) -> Machine:
@@ -132,21 +133,26 @@ class CompiledStrategy(Strategy):
             ValueError: It named a level beyond `levels`.
         """
         values = self._values
-        for at, name in enumerate(self._names):
-            values[at] = ctx.feature(name)
-        if not self.is_signal:
-            self._tell(ctx, bar)
+        self._read(ctx, bar)
         level = int(self.machine.ask(self._event, values, self._cells, self._numbers))
         if level == self._asked or level == KEEP or not ctx.is_warm:
             return None
         if abs(level) > self.levels:
             raise ValueError(f"decide named level {level}, the levels are {-self.levels} to {self.levels}")
         self._asked = level
-        weight, qty = self.target(level)
+        asked = self._targets.get(level)
+        if asked is None:
+            asked = self._targets[level] = self.target(level)
+        weight, qty = asked
         features = tuple(zip(self._names, values.tolist(), strict=True))
         return Target(weight=weight, qty=qty, reason=self.reasons.get(level, ""), features=features)
 
-    def _tell(self, ctx: Context, bar: BarView) -> None:
+    # Takes over the indicators and, where the strategy may see them, the bar and the position.
+    def _read(self, ctx: Context, bar: BarView) -> None:
+        for at, name in enumerate(self._names):
+            self._values[at] = ctx.feature(name)
+        if self.is_signal:
+            return
         message, lots = bar.message, bar.instrument.lots(ctx.own_qty)
         prices = (message.open, message.high, message.low, message.close)
         self._event[:] = (ctx.n_bars, message.ts_ns, *prices, message.volume_lots, lots)

@@ -24,6 +24,8 @@ LONG_FOR_A_REASON = {
 LONG_FUNCTIONS_FOR_A_REASON = {
     "njord/cli/app.py:backtest": "one line per flag: typer reads the signature",
     "njord/kernels/fused.py:run": "one pass over millions of bars: its state lives in registers, a call costs more than a step",
+    "njord/kernels/fused_orders.py:run": "likewise, with orders that wait",
+    "njord/kernels/fused_gate.py:answer": "the gate's rules in their order, on one set of numbers",
 }
 NOT_OF_A_MACHINE = {
     "tests/unit/adapters/test_yaml_text.py": "an invented value of a variable",

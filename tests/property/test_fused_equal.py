@@ -87,7 +87,9 @@ INSTRUMENTS = st.builds(
     money_scale=st.sampled_from([8, 2]),
 )
 FRACTIONS = st.sampled_from([0, 1, "0.5", "0.137"])
-CAPS = st.fixed_dictionaries({"cap_notional": st.sampled_from([0, "250.5", 20_000]), "cap_equity_fraction": FRACTIONS})
+CAPS = st.fixed_dictionaries(
+    {"cap_notional": st.sampled_from([0, "250.5", 20_000]), "cap_equity_fraction": FRACTIONS}
+)
 RULES = st.fixed_dictionaries(
     {"affordable": st.fixed_dictionaries({"buffer_bps": st.sampled_from([0, "37.5"])})},
     optional={
@@ -134,7 +136,11 @@ def prepared_run(
     market: Any = ColumnMarket((instrument,), drawn, drawn[0].ts_open_ns)
     profile = {"description": "drawn", "rules": rules}
     config = Config.model_validate(
-        {"backtest": {**settings, "risk_profile": "drawn"}, "paper": {"risk_profile": "drawn"}, "risk": {"profiles": {"drawn": profile}}}
+        {
+            "backtest": {**settings, "risk_profile": "drawn"},
+            "paper": {"risk_profile": "drawn"},
+            "risk": {"profiles": {"drawn": profile}},
+        }
     )
     request = BacktestRequest(strategy=loaded.name, data=Path("drawn"))
     strategy = PreparedStrategy(
@@ -151,6 +157,7 @@ def check_same(prepared: Prepared) -> Outcome:
     assert not ordered.recorder.suspended, ordered.recorder.suspended
     fast = outcome_of(prepared, run_fused(prepared), BytesIO())
     assert fast.recorder.orders == ordered.recorder.orders
+    assert fast.recorder.fills == ordered.recorder.fills
     assert fast.recorder.order_list_hash() == ordered.recorder.order_list_hash()
     assert fast.recorder.refusals == ordered.recorder.refusals
     assert fast.recorder.endings == ordered.recorder.endings
