@@ -2,12 +2,12 @@
 
 import pkgutil
 import random
-from importlib import import_module
 from typing import Any
 
 import msgspec
 import pytest
 
+from njord.adapters.plugins import load_strategy
 from njord.core.codec import encode
 from njord.core.contracts import ProposalRefused
 from njord.strategies import Strategy, library
@@ -25,13 +25,7 @@ SILENT_ON_BARS = {"market_maker"}
 
 
 def made(name: str) -> Strategy:
-    module = import_module(f"njord.strategies.library.{name}")
-    (cls,) = [
-        each
-        for each in vars(module).values()
-        if isinstance(each, type) and each.__module__ == module.__name__
-    ]
-    assert issubclass(cls, Strategy)
+    cls = load_strategy(name).cls
     return cls(cls.Params(**PARAMS.get(name, {})))
 
 
