@@ -8,6 +8,8 @@ from njord.adapters.plugins import load_strategy, strategy_names
 from njord.strategies.base import Strategy
 from tests.unit.backtest.lane_run import CountedRows, EveryRow, prepared_run, ran
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.py"))
 SHIPPED = [*strategy_names(), *map(str, EXAMPLES)]
 

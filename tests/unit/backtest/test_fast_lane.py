@@ -24,6 +24,8 @@ from njord.storage.journal import JournalWriter
 from tests.unit.backtest.lane_run import ROW, CountedRows, EveryRow, prepared_run, ran
 from tests.unit.backtest.poison_run import HEADER
 
+pytestmark = pytest.mark.integration
+
 # Acts where the mean of closes crosses a longer one, and lets callbacks of every kind look around and say what they see.
 SEEING = (
     HEADER

@@ -15,6 +15,8 @@ from njord.backtest.session import prepare, run_backtest
 from njord.core.config import RedisConfig
 from njord.core.errors import DataError
 
+pytestmark = pytest.mark.integration
+
 N_BARS = 400
 NS_PER_MIN = 60_000_000_000
 RAISES = """

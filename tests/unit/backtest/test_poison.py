@@ -38,6 +38,8 @@ from njord.venues.tick_market import MarketRows
 from tests.property.strategies import START_NS, bar, fill_event, order_event
 from tests.unit.backtest.poison_run import HEADER, Run, poisoned, run
 
+pytestmark = pytest.mark.integration
+
 MINUTE_NS = 60_000_000_000
 QUIET = """
     def on_bar(self, ctx, bar):

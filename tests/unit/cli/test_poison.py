@@ -10,6 +10,8 @@ from njord.cli.request import Flags
 from njord.core.errors import ConfigError
 from tests.unit.backtest.poison_run import HEADER, ON_FEATURE, write_market
 
+pytestmark = pytest.mark.integration
+
 LEAKY = (
     "    def precompute(self, bars):\n        return {'x': bars.close_price - bars.close_price.mean()}\n"
     + ON_FEATURE
