@@ -55,6 +55,9 @@ class Strategy:
         self.params = params
         self.state = self.State() if self.State is not None else None
 
+    def get_ready(self) -> None:
+        """Do what would make the first bar late, such as compiling; called once, before any bar."""
+
     def warm_up(self) -> int:
         """Return how many bars must be seen before proposals count; `history` reaches back as far."""
         return 0

@@ -31,6 +31,7 @@ import numba
 import numpy as np
 
 from njord.core.contracts import Target
+from njord.core.errors import StrategyError
 from njord.core.instrument import exact
 from njord.core.units import EXACT, quantum, ratio, round_down
 from njord.kernels.fused_tables import KEEP, LevelArray, Now, Run
@@ -60,6 +61,12 @@ def decision(function: Decide) -> Any:
     It is kept on disk with what it is compiled into, and not by itself: one file may be loaded under several names.
     """
     return staticmethod(cast(Any, numba.njit(nogil=True, boundscheck=True)(function)))
+
+
+def compile_for(function: Any, *arguments: object) -> None:
+    """Compile `function` for arguments like these without calling it; nothing where nothing is compiled."""
+    if hasattr(function, "compile"):
+        function.compile(tuple(map(numba.typeof, arguments)))
 
 
 class CompiledStrategy(Strategy):
@@ -95,7 +102,17 @@ class CompiledStrategy(Strategy):
     @property
     def machine(self) -> Machine:
         """The compiled functions with this strategy's `decide` inside."""
-        return type(self).machine_of(len(self._names))
+        cls = type(self)
+        if not hasattr(cls, "machine_of"):
+            raise StrategyError(
+                f"{cls.__name__} was imported and not loaded, so that nothing has compiled it",
+                "load it with njord.adapters.plugins.load_strategy",
+            )
+        return cls.machine_of(len(self._names))
+
+    def get_ready(self) -> None:
+        """Compile what `on_bar` calls, or take it from the disk: a live bar does not wait for a compiler."""
+        compile_for(self.machine.ask, self._event, self._values, self._cells, self._numbers)
 
     def numbers(self) -> Sequence[float]:
         """Return what `decide` sees as `params`, in order."""

@@ -69,7 +69,7 @@ from njord.kernels.order_slots import (
     working,
 )
 from njord.strategies.base import Proposals, StrategyParams
-from njord.strategies.compiled import CompiledStrategy, Values
+from njord.strategies.compiled import CompiledStrategy, Values, compile_for
 from njord.strategies.context import BarView, Context
 from njord.strategies.features import FloatArray, IntArray
 
@@ -131,6 +131,12 @@ class OrderStrategy(CompiledStrategy):
     def order_machine(self) -> OrderMachine:
         """The compiled functions with this strategy's `decide` inside."""
         return type(self).order_machine_of(len(self.declared))
+
+    def get_ready(self) -> None:
+        """Compile what `on_bar` calls, or take it from the disk."""
+        compile_for(
+            self.order_machine.ask, self._event, self._values, self._cells, self._numbers, self._slots
+        )
 
     def target(self, level: int) -> tuple[float | None, Decimal | None]:
         """Return nothing of the account: no level is ever asked for."""

@@ -44,6 +44,7 @@ class HostedStrategy:
             raise StrategyError(
                 f"warm_up() of {strategy_id} must be a whole number of bars >= 0, was {self.warm_up!r}"
             )
+        strategy.get_ready()
         self.is_suspended = False
         self.on_bar: Callable[[Context, BarView], Proposals] = strategy.on_bar
         self.failed_in = "on_bar"  # Where an error that calling `on_bar` raises comes from.

@@ -7,6 +7,7 @@ from random import Random
 
 import numpy as np
 
+from njord.adapters.plugins import load_strategy
 from njord.core.contracts import Bar, Message, TradeEvent
 from njord.core.instrument import Instrument
 from njord.core.types import BUY, SELL
@@ -15,7 +16,6 @@ from njord.strategies import Strategy
 from njord.strategies.library.grid import Grid
 from njord.strategies.library.market_maker import MarketMaker
 from njord.strategies.library.rsi_tema_bb import RsiTemaBb
-from njord.strategies.library.sma_cross import SmaCross
 from njord.strategies.library.trendline_break import TrendlineBreak
 from njord.venues.synthetic import SyntheticMarket, synthetic_bars
 from tests.golden.algorithm import Golden
@@ -31,6 +31,12 @@ SYNTH = Instrument(
     lot_size=Decimal("0.0001"),
 )
 N_BARS = 2_000
+
+
+# A compiled strategy is what the loader makes of its file.
+def _loaded(name: str, **params: int) -> Strategy:
+    cls = load_strategy(name).cls
+    return cls(cls.Params(**params))
 
 
 def bars(seed: int) -> MemoryMarket:
@@ -102,7 +108,7 @@ def _on_bars(must: str, made: Callable[[], Strategy], seed: int) -> Golden:
 GOLDENS = {
     "shipped_sma_cross": _on_bars(
         "Averages of 20 and 60 minutes; long above, flat otherwise.",
-        lambda: SmaCross(SmaCross.Params(fast=20, slow=60)),
+        lambda: _loaded("sma_cross", fast=20, slow=60),
         seed=1,
     ),
     "shipped_trendline_break": _on_bars(

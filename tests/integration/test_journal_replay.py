@@ -103,7 +103,7 @@ def test_two_processes_with_other_hash_seeds_write_the_same_bytes_and_confirm_ea
 def test_replay_names_the_first_message_that_an_edited_strategy_decides_differently(root: Path) -> None:
     strategy = root / "mine.py"
     before = strategy.read_text()
-    after = before.replace("Target(weight=params.weight", "Target(weight=-params.weight")
+    after = before.replace("return 1 if values", "return -1 if values")
     assert len(after) == len(before) + 1
     strategy.write_text(after)
     done = njord(root, "replay", "last")

@@ -24,7 +24,8 @@ def test_the_wheel_holds_the_package_its_types_and_its_pages(tmp_path: Path) -> 
     names = zipfile.ZipFile(wheel).namelist()
     assert "njord/py.typed" in names
     assert any(name.startswith("njord/backtest/assets/") and name.endswith(".html") for name in names)
-    in_tree = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "njord").rglob("*.py")}
+    sources = (path for path in (PROJECT / "njord").rglob("*.py") if "__pycache__" not in path.parts)
+    in_tree = {path.relative_to(PROJECT).as_posix() for path in sources}
     assert in_tree <= set(names)
     assert not any(name.startswith(("tests/", "docs/")) for name in names)
 
