@@ -148,7 +148,7 @@ def signal_of(strategy: SignalStrategy, columns: BarColumns) -> LevelArray:
         if n - first < tile.shape[1]:
             tile = np.empty((n_indicators, n - first))
         for row, indicator in enumerate(strategy.declared):
-            source.write(indicator, tile[row], first)
+            source.write_piece(indicator, first, tile[row])
         out = signal[first : first + tile.shape[1]]
         if not strategy.machine.levels_of(tile, which, state, numbers, out):
             raise NotFused(_BAD_LEVEL)
