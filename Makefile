@@ -34,7 +34,7 @@ $(KERNELS): $(READY) $(wildcard njord/kernels/*.py)
 	@touch $(KERNELS)
 
 COMPILING := tests/unit/kernels tests/unit/data tests/unit/apps tests/unit/storage/ingest tests/unit/venues tests/golden \
-	tests/property/test_tick_market.py tests/property/test_tick_runs.py tests/property/test_indicators.py tests/property/test_book_naive.py tests/property/test_capture_agreement.py tests/property/test_bars_from_trades.py
+	tests/unit/strategies/library tests/unit/backtest/test_indicator_columns.py tests/property/test_tick_market.py tests/property/test_tick_runs.py tests/property/test_indicators.py tests/property/test_indicator_forms.py tests/property/test_book_naive.py tests/property/test_capture_agreement.py tests/property/test_bars_from_trades.py
 
 .PHONY: venv install pre-commit lock
 venv: $(READY) ## Create ./venv and install everything from the committed lock

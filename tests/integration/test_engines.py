@@ -115,6 +115,7 @@ def test_a_compiled_strategy_that_looks_beyond_its_state_is_suspended_with_its_l
     assert "IndexError" in str(result["error"])
 
 
+@pytest.mark.long
 def test_one_file_may_be_loaded_by_name_and_by_path_in_turn(data: Path, tmp_path: Path) -> None:
     own = tmp_path / "cross.py"
     shutil.copy(sma_cross.__file__, own)

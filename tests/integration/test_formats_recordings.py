@@ -80,6 +80,7 @@ def test_the_recorded_bars_come_back_from_every_form(
                 assert again.hash == bars.hash
 
 
+@pytest.mark.timing
 def test_rows_become_lines_and_lines_rows_fast_enough() -> None:
     columns = list(rows_of(DataKind.TRADES, 100_000, step_ns=1_000_000).values())
     decoder = RowDecoder(DataKind.TRADES, SPOT, "x")

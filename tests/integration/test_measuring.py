@@ -11,7 +11,7 @@ import pytest
 
 from scripts.profile_cpu import TOOLS, available
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [
     "scripts.profile_cpu",

@@ -62,6 +62,7 @@ def test_the_mean_of_the_product_is_the_product_of_the_means() -> None:
     assert told.mean == pytest.approx(final.mean(), rel=told.resolution)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", [1.0, 1.0 + 1e-9, 12.0])
 def test_paths_are_distributed_like_those_of_a_plain_numpy_bootstrap(block: float) -> None:
     n_paths, n_steps = 4_000, 250
@@ -151,6 +152,7 @@ def test_a_path_on_which_nothing_differs_is_the_run_itself(run: Path) -> None:
     assert ran.trial is None
 
 
+@pytest.mark.long
 def test_the_same_question_gives_the_same_bytes_whoever_works(run: Path) -> None:
     said = {}
     for number, workers in enumerate(("1", "2", "1")):
@@ -183,6 +185,7 @@ def test_a_block_of_one_trade_is_the_plain_bootstrap(run: Path) -> None:
         assert getattr(plain, name) == getattr(blocks, name)
 
 
+@pytest.mark.long
 def test_runs_on_other_terms_are_the_same_in_one_process_and_in_two(run: Path) -> None:
     shake = Shake(
         jitter=parse_jitter(["fast=2", "slow=4"]), slippage_bps=(0.0, 30.0), delay_ms=(0.0, 180_000.0)
@@ -209,6 +212,7 @@ def test_slippage_and_delays_cost_what_they_should(run: Path) -> None:
     assert late.final_equity.minimum < late.final_equity.maximum
 
 
+@pytest.mark.long
 def test_runs_on_drawn_bars_are_runs_of_the_engine(run: Path) -> None:
     question = Question(method="market-block", n_paths=66, block=25.0)
     result, trials = answer(run, question)

@@ -41,6 +41,7 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("days", [None, 2])
 def test_both_engines_score_the_points_of_placed_orders_alike(data: Path, days: int | None) -> None:
     request = BacktestRequest(strategy="limit_entry", data=data)

@@ -134,6 +134,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bytes(data: Path, table: bytes, tmp_
     assert sorted(path.name for path in folder.iterdir()) == sorted([PLAN, RESULT, TABLE])
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_costs_nothing_but_time(data: Path, tmp_path: Path) -> None:
     tables = []
     for name, mark in (("dies", tmp_path / "mark"), ("lives", tmp_path)):

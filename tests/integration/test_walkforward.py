@@ -116,6 +116,7 @@ def test_a_planted_edge_survives(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert said["efficiency"] > 0.6  # type: ignore[operator]
 
 
+@pytest.mark.long
 def test_a_planted_overfit_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_bars(tmp_path / "BTCUSDT-1h.csv", momentum_market(2_400, 0.0))
     (tmp_path / "dice.py").write_text(DICE)
@@ -197,6 +198,7 @@ def _await(pattern: str, folder: Path, child: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_walk_forward_goes_on_to_the_same_bytes(
     how: signal.Signals, market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -28,6 +28,7 @@ def test_work_is_repeated_eight_times_at_least() -> None:
     assert len(repeat(lambda: done.append(1), 0)) == len(done) == 8
 
 
+@pytest.mark.timing
 @pytest.mark.integration
 def test_a_planted_leak_is_found_and_its_absence_too(capsys: pytest.CaptureFixture[str]) -> None:
     kept: list[bytearray] = []
