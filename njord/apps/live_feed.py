@@ -17,7 +17,7 @@ from njord.adapters.clock import Stopwatch, WallClock
 from njord.apps.download_venue import VENUES
 from njord.apps.feed_file import FeedFile
 from njord.apps.paced_feed import behind
-from njord.apps.session import Session
+from njord.apps.session import OpenSession
 from njord.backtest.market import Market, MarketBlock
 from njord.backtest.market_feed import FeedMarket
 from njord.backtest.request import BacktestRequest, PreparedStrategy, load_strategies
@@ -128,7 +128,7 @@ class LiveVenue:
         )
         return prepare_on(request, config, found, market, _check_callbacks)
 
-    def feed(self, session: Session) -> "LiveBlockFeed":
+    def feed(self, session: OpenSession) -> "LiveBlockFeed":
         """Return the feed of an open session that was prepared here, with `is_live`."""
         warm_up = max(each.loaded.cls(each.params).warm_up() for each in session.prepared.strategies)
         return LiveBlockFeed(session, self._source(), len(self.instruments), max(1, warm_up))
@@ -178,7 +178,7 @@ class LiveBlockFeed:
         warm_up: Finished bars of each that a new session begins with.
     """
 
-    def __init__(self, session: Session, source: LiveSource, n_instruments: int, warm_up: int) -> None:
+    def __init__(self, session: OpenSession, source: LiveSource, n_instruments: int, warm_up: int) -> None:
         if session.feed_file is None:
             raise ValueError(f"the session {session.name} was opened without is_live")
         self._session = session
@@ -210,7 +210,7 @@ class LiveBlockFeed:
     def _recorded(self, messages: Sequence[Message]) -> Iterator[MarketBlock]:
         for gap in messages:
             if isinstance(gap, DataGap):
-                self._session.host.tell(self._alert(gap))
+                self._session.door.tell(self._alert(gap))
         rows = [each for each in messages if isinstance(each, Row)]
         for first in range(0, len(rows), BLOCK_ROWS):
             self._since_heard = Stopwatch()
@@ -220,7 +220,7 @@ class LiveBlockFeed:
     def _alert(self, gap: DataGap) -> Alert:
         symbol = self._session.prepared.spec.instruments[gap.instrument].symbol
         return Alert(
-            ts_ns=self._session.host.now_ns,
+            ts_ns=self._session.door.now_ns,
             severity=Severity.WARNING,
             category="system",
             source="feed",

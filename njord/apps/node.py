@@ -1,4 +1,5 @@
-"""The paper node: the whole engine in one process, on a feed that comes at its own pace.
+"""The node: the whole engine in one process, on a feed that comes at its own pace. Here is the paper node, and what any
+node does; `live_node.py` adds what a real venue says.
 
 One task reads the feed, never more than a block ahead; the other takes message after message, asks the kill switch
 before each, and hands it to the session's host, the same that a backtest runs. What was decided is durable before it is
@@ -7,13 +8,14 @@ a backtest.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from njord.apps.paced_feed import BlockFeed
-from njord.apps.session import Session
+from njord.apps.session import OpenSession, Session
 from njord.apps.status import Decisions, Feeding, NodeStatus, status_of
 from njord.apps.stop import (
     NODE,
@@ -56,7 +58,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     poll_s: float = 0.05
 
 
-class PaperNode:
+class Node(ABC):
     """Feeds a session until its data end, or somebody stops it.
 
     Args:
@@ -70,7 +72,7 @@ class PaperNode:
 
     def __init__(
         self,
-        session: Session,
+        session: OpenSession,
         feed: BlockFeed,
         watch: ReadSwitch,
         options: NodeOptions,
@@ -79,7 +81,7 @@ class PaperNode:
     ) -> None:
         self._session = session
         self._system = session.system
-        self._host = session.host
+        self._host = session.door
         self._feed = feed
         self._watch = watch
         self._options = options
@@ -154,11 +156,19 @@ class PaperNode:
 
     # Wait for the next block, no longer than `wait_s`; what is due meanwhile is done.
     async def _has_come(
-        self, blocks: AsyncGenerator[MarketBlock], stopping: "asyncio.Task[Literal[True]]", wait_s: float
+        self,
+        blocks: AsyncGenerator[MarketBlock],
+        stopping: "asyncio.Task[Literal[True]]",
+        wait_s: float,
+        hearing: "asyncio.Future[Literal[True]] | None" = None,
     ) -> bool:
         if self._coming is None:
             self._coming = asyncio.create_task(_next(blocks))
-        waits_for = {self._coming} if stopping.done() else {self._coming, stopping}
+        waits_for: set[asyncio.Future[Any]] = {self._coming}
+        if not stopping.done():
+            waits_for.add(stopping)
+        if hearing is not None:
+            waits_for.add(hearing)
         await asyncio.wait(waits_for, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         self._do_due()
         return self._coming.done()
@@ -224,8 +234,12 @@ class PaperNode:
 
     # --- the end ---
 
+    # End what works, because the data have ended.
+    @abstractmethod
+    def _end_data(self) -> None: ...
+
     def _finished(self) -> Ended:
-        self._host.finish()
+        self._end_data()
         self._order_list_hash = self._session.recorder.order_list_hash()
         return Ended(
             reason="end of data",
@@ -270,6 +284,31 @@ class PaperNode:
             positions=tuple(left_positions(self._system, policy, self._host.now_ns, reason)),
             halted=True,
         )
+
+
+class PaperNode(Node):
+    """Feeds a session at the simulated venue.
+
+    Args:
+        session: Open; `run` closes it.
+        feed: Its market.
+        watch: See `Node`, as for what follows.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        feed: BlockFeed,
+        watch: ReadSwitch,
+        options: NodeOptions,
+        on_messages: Callable[[Sequence[Message]], None] | None = None,
+        on_second: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(session, feed, watch, options, on_messages, on_second)
+        self._simulated = session.host
+
+    def _end_data(self) -> None:
+        self._simulated.finish()
 
 
 async def _next(blocks: AsyncGenerator[MarketBlock]) -> MarketBlock | None:

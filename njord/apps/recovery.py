@@ -11,11 +11,13 @@ from typing import Final
 
 import msgspec
 
+from njord.apps.live_host import LiveHost
 from njord.backtest.host import SimulatedHost, ends_data
 from njord.backtest.recorded_run import RecordedRows
 from njord.core.codec import decode
 from njord.core.contracts import (
     EXTERNAL,
+    INBOUND,
     FillEvent,
     FundingEvent,
     KillSwitchState,
@@ -82,6 +84,9 @@ class Recovered(msgspec.Struct):
     has_started: bool = False
 
 
+Step = Callable[[Recorded, Recovered], None]
+
+
 def recover(
     tape: Tape, host: SimulatedHost, market: RecordedRows, on_seq: Callable[[int], None]
 ) -> Recovered:
@@ -96,10 +101,27 @@ def recover(
     Raises:
         JournalError: The host makes something else than what was written; the sequence number is named.
     """
+    return _run_again(tape, market, on_seq, lambda recorded, seen: _step(recorded, host, market, seen))
+
+
+def recover_live(
+    tape: Tape, host: LiveHost, market: RecordedRows, on_seq: Callable[[int], None]
+) -> Recovered:
+    """Run a fresh live host to where the tape ends; see `recover`. All that comes in stands in the journal; nothing is sent."""
+    host.is_replaying = True
+    try:
+        return _run_again(
+            tape, market, on_seq, lambda recorded, seen: _live_step(recorded, host, market, seen)
+        )
+    finally:
+        host.is_replaying = False
+
+
+def _run_again(tape: Tape, market: RecordedRows, on_seq: Callable[[int], None], step: Step) -> Recovered:
     seen, n_steps = Recovered(), 0
     try:
         while (recorded := tape.peek()) is not None:
-            _step(recorded, host, market, seen)
+            step(recorded, seen)
             if tape.peek() is recorded:
                 raise Difference(recorded.seq, f"recorded {_text(recorded)}, nothing makes it now")
             n_steps += 1
@@ -111,6 +133,25 @@ def recover(
         ) from None
     seen.refs = market.told
     return seen
+
+
+def _live_step(recorded: Recorded, host: LiveHost, market: RecordedRows, seen: Recovered) -> None:
+    message = None if recorded.message is None else decode(recorded.message)
+    if message is None:
+        row = market.next(recorded.seq)
+        seen.n_rows += 1
+        host.accept(row)
+    elif isinstance(message, ROWS) or not isinstance(message, INBOUND):
+        raise Difference(recorded.seq, f"recorded {_text(recorded)}, which nothing makes now")
+    elif isinstance(message, TimerFired):
+        host.fired(message)
+    else:
+        if isinstance(message, KillSwitchState):
+            seen.controls[message.source] = message
+        elif isinstance(message, Ref):
+            market.refer(message, recorded.seq)
+        seen.has_started |= isinstance(message, RunStarted)
+        host.tell(message)
 
 
 def _step(recorded: Recorded, host: SimulatedHost, market: RecordedRows, seen: Recovered) -> None:

@@ -5,9 +5,10 @@ the lock of the state folder; an unfinished session of the same run is run again
 Before an order leaves everything before it is durable.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -23,7 +24,7 @@ from njord.backtest.market import Market
 from njord.backtest.recorded_run import RecordedRows
 from njord.backtest.recorder import Recorder
 from njord.backtest.simulation import Prepared, precompute, venue_of
-from njord.core.contracts import KillSwitchState, Ref
+from njord.core.contracts import KillSwitchState, Message, Ref
 from njord.core.errors import JournalHalted
 from njord.core.types import TradingState
 from njord.storage.disk import Disk, OsDisk
@@ -32,7 +33,7 @@ from njord.storage.journal_reader import read_blocks
 from njord.storage.tape import Tape
 from njord.system import System
 
-__all__ = ["Resumed", "Session", "session_folder"]
+__all__ = ["OpenSession", "Resumed", "Session", "SessionHost", "session_folder"]
 
 Progress = Callable[[int, int], None]  # Messages run again, messages in all.
 
@@ -52,14 +53,35 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     seam: Seam | None
 
 
-class Session:
-    """A session that may be fed; `open` makes one, and `close` must end it.
+class SessionHost(Protocol):
+    """What every host of a session is to those beside it."""
+
+    now_ns: int
+
+    def tell(self, message: Message) -> None:
+        """Hand the engine a message that is no market data."""
+
+    def accept(self, message: Message) -> None:
+        """Hand the engine the next message of the market, and before it whatever is due."""
+
+    def switch(self, state: TradingState) -> None:
+        """Tell the engine the host's own state."""
+
+    def reconcile(self) -> None:
+        """Compare our books with the venue's.
+
+        Raises:
+            InvariantError: They disagree, or nobody knows.
+        """
+
+
+class OpenSession(ABC):
+    """A session that may be fed; `open` makes one, and `close` must end it. Who its host is, is the kind's own.
 
     Attributes:
         name: Of its folder.
         prepared: The run.
         system: What decides.
-        host: What is fed.
         recorder: What has come of it.
         journal: Its state.
         messages: The way to it: everything that is appended, for who wants to hear it.
@@ -74,7 +96,6 @@ class Session:
     folder: Path
     prepared: Prepared
     system: System
-    host: SimulatedHost
     recorder: Recorder
     journal: JournalWriter
     messages: SessionJournal
@@ -87,6 +108,19 @@ class Session:
     _disk: FencedDisk
     _files: SessionFiles
 
+    @property
+    @abstractmethod
+    def door(self) -> SessionHost:
+        """The host, for those who only tell it something."""
+
+    # Make system, recorder and host, which write to what the tape has and then to the journal.
+    @abstractmethod
+    def _wire(self, tape: Tape | None) -> None: ...
+
+    # Run the host to where the tape ends.
+    @abstractmethod
+    def _replay(self, tape: Tape, rows: RecordedRows, on_seq: Callable[[int], None]) -> Recovered: ...
+
     @classmethod
     def open(
         cls,
@@ -98,6 +132,7 @@ class Session:
         disk: Disk | None = None,
         progress: Progress = lambda done, total: None,
         is_live: bool = False,
+        outfit: Callable[[Self], None] = lambda session: None,
     ) -> Self:
         """Go on with the unfinished session of this run, or begin one.
 
@@ -109,6 +144,7 @@ class Session:
             disk: Where it is written.
             progress: Told of the recovery.
             is_live: The market is a feed that only the session records, in a file of its own.
+            outfit: Gives the session what its kind needs, before anything is run.
 
         Raises:
             ConfigError: The name is none, another process has the state folder, or the session is another run's.
@@ -122,6 +158,7 @@ class Session:
         session = cls.__new__(cls)
         session._lock, session._disk = lock, fenced
         session.prepared = prepared
+        outfit(session)
         try:
             session._files = SessionFiles.find(state, prepared, name, fresh)
             session.folder = session._files.folder
@@ -143,37 +180,17 @@ class Session:
         seen = Recovered()
         if tape is not None:
             rows = RecordedRows(self.prepared.market, self.feed_file.blocks() if self.feed_file else None)
-            seen = recover(tape, self.host, rows, lambda seq: progress(seq, n_before))
+            seen = self._replay(tape, rows, lambda seq: progress(seq, n_before))
         self.n_rows, self.told_refs, self.controls = seen.n_rows, seen.refs, seen.controls
         if not seen.has_started:
-            self.host.tell(self.prepared.started)
+            self.door.tell(self.prepared.started)
         if HOST not in self.controls:
-            self.host.switch(TradingState.ACTIVE)
+            self.door.switch(TradingState.ACTIVE)
         self.resumed = None
         if n_before:
             self.resumed = Resumed(
                 n_messages=n_before, n_rows=self.n_rows, took_s=watch.elapsed_s(), seam=seam
             )
-
-    def _wire(self, tape: Tape | None) -> None:
-        prepared = self.prepared
-        market: Market = prepared.market
-        spec, instruments = prepared.fresh_spec(), market.instruments
-        self.messages = SessionJournal(self.journal, tape)
-        self.recorder = Recorder(instruments)
-        self.system = System(spec, self.messages)
-        if self.feed_file is None:  # What is to come of a live feed nobody can compute with.
-            precompute(self.system, market)
-        self.host = SimulatedHost(
-            self.system.engine,
-            self.system.ledger.account,
-            venue_of(spec, prepared.config.backtest, market),
-            instruments,
-            [market.has_ticks(index) for index in range(len(instruments))],
-            spec.account_id,
-            self.recorder,
-            before_send=self.messages.sync,
-        )
 
     def close(self, *, finished: bool) -> None:
         """End it: a finished one with its end mark, any other durable as it is.
@@ -212,3 +229,41 @@ class Session:
             raise JournalHalted(f"DISK_ERROR: {error.strerror or error}") from None
         finally:
             self._lock.release()
+
+
+class Session(OpenSession):
+    """A session at the simulated venue, which is rebuilt with it.
+
+    Attributes:
+        host: What is fed.
+    """
+
+    host: SimulatedHost
+
+    @property
+    def door(self) -> SessionHost:
+        """The host."""
+        return self.host
+
+    def _wire(self, tape: Tape | None) -> None:
+        prepared = self.prepared
+        market: Market = prepared.market
+        spec, instruments = prepared.fresh_spec(), market.instruments
+        self.messages = SessionJournal(self.journal, tape)
+        self.recorder = Recorder(instruments)
+        self.system = System(spec, self.messages)
+        if self.feed_file is None:  # What is to come of a live feed nobody can compute with.
+            precompute(self.system, market)
+        self.host = SimulatedHost(
+            self.system.engine,
+            self.system.ledger.account,
+            venue_of(spec, prepared.config.backtest, market),
+            instruments,
+            [market.has_ticks(index) for index in range(len(instruments))],
+            spec.account_id,
+            self.recorder,
+            before_send=self.messages.sync,
+        )
+
+    def _replay(self, tape: Tape, rows: RecordedRows, on_seq: Callable[[int], None]) -> Recovered:
+        return recover(tape, self.host, rows, on_seq)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from njord.apps.session import Session
+from njord.apps.session import OpenSession
 from njord.core.contracts import (
     AmendIntent,
     CancelIntent,
@@ -186,7 +186,7 @@ class Feeding(msgspec.Struct, frozen=True, kw_only=True):
     order_list_hash: str = ""
 
 
-def status_of(session: Session, feeding: Feeding) -> NodeStatus:
+def status_of(session: OpenSession, feeding: Feeding) -> NodeStatus:
     """Return the session as it stands."""
     system, recorder = session.system, session.recorder
     exposure, account = system.gate.exposure, system.ledger.account
@@ -197,7 +197,7 @@ def status_of(session: Session, feeding: Feeding) -> NodeStatus:
         realized = EXACT.add(realized, account.position(index).realized_pnl)
     return NodeStatus(
         session=session.name,
-        now_ns=session.host.now_ns,
+        now_ns=session.door.now_ns,
         n_rows=session.n_rows,
         n_rows_total=session.prepared.market.n_events if session.feed_file is None else None,
         speed=feeding.speed,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from njord.adapters.kill_switch_watch import Reading
 from njord.apps.flatten_watch import FlattenWatch
-from njord.apps.session import Session
+from njord.apps.session import OpenSession
 from njord.core.contracts import Alert, KillSwitchState
 from njord.core.errors import InvariantError
 from njord.core.types import Severity, TradingState
@@ -32,8 +32,8 @@ class Switch:
         flatten_within_s: How long orders that close positions pass.
     """
 
-    def __init__(self, session: Session, flatten_within_s: float) -> None:
-        self._host = session.host
+    def __init__(self, session: OpenSession, flatten_within_s: float) -> None:
+        self._host = session.door
         self._flattener = session.system.flattener
         self._flatten = FlattenWatch(flatten_within_s)
         self._word = session.controls.get(KILL_SWITCH)  # The last one told.

@@ -74,6 +74,10 @@ class Timers:
         heapq.heappush(self._heap, (timer.due_ns, self._n_set, key))
         self.next_due_ns = self._heap[0][0]
 
+    def drop(self, timer: TimerFired) -> None:
+        """Forget a timer that has fired: a journal says so."""
+        self._due.pop((timer.strategy_id, timer.instrument, timer.key), None)
+
     def pop(self, until_ns: int) -> Iterator[TimerFired]:
         """Yield the timers due until `until_ns`, earliest first; some may be set meanwhile."""
         while self._heap and self._heap[0][0] <= until_ns:

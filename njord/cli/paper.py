@@ -14,8 +14,8 @@ import structlog
 from njord.adapters.config_loader import load_config
 from njord.adapters.kill_switch_watch import KillSwitchWatch
 from njord.adapters.logging import register_secrets, setup_logging
-from njord.apps.node import NodeOptions, PaperNode
-from njord.apps.session import Session
+from njord.apps.node import Node, NodeOptions, PaperNode
+from njord.apps.session import OpenSession, Session
 from njord.apps.session_files import check_name
 from njord.apps.status import NodeStatus
 from njord.apps.stop import Ended, StopPolicy
@@ -70,9 +70,9 @@ class Stopper:
     def __init__(self) -> None:
         self.reason = ""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._node: PaperNode | None = None
+        self._node: Node | None = None
 
-    def bind(self, node: PaperNode) -> None:
+    def bind(self, node: Node) -> None:
         """Let wishes go to `node`, in the running event loop; an earlier one goes at once."""
         self._node, self._loop = node, asyncio.get_running_loop()
         if self.reason:
@@ -266,7 +266,7 @@ def _screen(stage: Stage, source: Source, bus: Callable[[], str]) -> Screen:
     return LiveScreen(outlet, facts, bus)
 
 
-async def shown(node: PaperNode, screen: Screen, stopper: Stopper) -> tuple[Ended, NodeStatus]:
+async def shown(node: Node, screen: Screen, stopper: Stopper) -> tuple[Ended, NodeStatus]:
     """Run a node and show it meanwhile; return how it ended and how it stood then."""
     stopper.bind(node)
     over = asyncio.Event()
@@ -282,7 +282,7 @@ async def shown(node: PaperNode, screen: Screen, stopper: Stopper) -> tuple[Ende
             structlog.get_logger("paper").error("the view failed", error=repr(failed))
 
 
-async def _draw(node: PaperNode, screen: Screen, over: asyncio.Event) -> None:
+async def _draw(node: Node, screen: Screen, over: asyncio.Event) -> None:
     while not over.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), screen.every_s)
@@ -304,7 +304,7 @@ def _dropped_json(n: int) -> str:
     return json_of({"event": "dropped", "n": n}) + "\n"
 
 
-def exit_code(ended: Ended, session: Session) -> int:
+def exit_code(ended: Ended, session: OpenSession) -> int:
     """Return what an ended session exits with, and tell the error output why."""
     if ended.halted:
         print(f"njord: {ended.reason}", file=sys.stderr)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from njord.core.contracts import FillEvent, FundingEvent, PositionSnapshot
+from njord.core.contracts import BalanceAdjusted, FillEvent, FundingEvent, PositionSnapshot
 from njord.core.errors import ConfigError, InvariantError
 from njord.core.instrument import Instrument
 from njord.core.position import Position
@@ -45,6 +45,9 @@ class Account(Protocol):
 
     def apply_funding(self, event: FundingEvent, marks: Sequence[int]) -> tuple[PositionSnapshot, ...]:
         """Book one funding payment and return the changed positions."""
+
+    def apply_adjustment(self, event: BalanceAdjusted) -> tuple[PositionSnapshot, ...]:
+        """Follow a balance that changed without a trade of ours, and return the changed positions."""
 
     def adopt(self, snapshot: PositionSnapshot) -> None:
         """Take over a state that another account computed."""
@@ -174,6 +177,23 @@ class Books:
         self._funding[index] = _add(self._funding[index], event.amount)
         return (self._snapshot(event, index),)
 
+    def apply_adjustment(self, event: BalanceAdjusted) -> tuple[PositionSnapshot, ...]:
+        """Follow a balance that changed without a trade of ours: capital changes by its worth, profit by nothing.
+
+        An asset comes in, or leaves, at the price that the event names, as if it were paid in or out in kind; what
+        leaves takes its share of the cost with it, and the difference is realized.
+        """
+        index = event.instrument
+        if index < 0:
+            self.cash = _add(self.cash, event.amount)
+            self.opening_cash = _add(self.opening_cash, event.amount)
+            return (self._snapshot(event, 0),)
+        price = self._instruments[index].price(event.price_ticks)
+        worth = _multiply(event.amount, price)
+        self._positions[index] = self._positions[index].after(event.amount, price, worth)
+        self.opening_cash = _add(self.opening_cash, worth)
+        return (self._snapshot(event, index),)
+
     # Books the fee and returns the instrument whose inventory paid it.
     def _charge(self, fill: FillEvent, index: int, price: Decimal, marks: Sequence[int]) -> int:
         fee, asset = fill.fee, fill.fee_asset
@@ -200,7 +220,7 @@ class Books:
         if left:
             self._unvalued[asset] = left
 
-    def _snapshot(self, cause: FillEvent | FundingEvent, index: int) -> PositionSnapshot:
+    def _snapshot(self, cause: FillEvent | FundingEvent | BalanceAdjusted, index: int) -> PositionSnapshot:
         position = self._positions[index]
         return PositionSnapshot(
             ts_ns=cause.ts_ns,

@@ -27,6 +27,7 @@ from njord.core.units import ratio
 
 SCHEMA_VERSION = 1
 VENUE = "(venue)"  # The owner of what the venue does on its own, such as a liquidation.
+EXTERNAL_OWNER = "(external)"  # The owner of what the account's owner does beside njord, such as an order by hand.
 NO_PRICE = 0  # A market order carries no price; ticks of real prices start at 1.
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -459,6 +460,24 @@ class FundingEvent(Message, frozen=True, kw_only=True, gc=False, tag=True):
         _refuse_not_finite(self.rate, self.amount)
 
 
+class BalanceAdjusted(Message, frozen=True, kw_only=True, gc=False, tag=True):
+    """The venue holds more or less of an asset than our books, and nothing of ours explains it: the books follow.
+
+    A deposit, a withdrawal, what was there before the session, or a trade by hand whose report never came. It is no
+    profit: capital changes by what it is worth.
+    """
+
+    account_id: str
+    asset: str
+    amount: Decimal  # What is added to our books; negative = taken away.
+    instrument: int = -1  # Whose base the asset is; -1 = it is the report asset.
+    price_ticks: NotNegative = NO_PRICE  # What a unit of base is booked at.
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_not_finite(self.amount)
+
+
 class PositionSnapshot(Message, frozen=True, kw_only=True, gc=False, tag=True):
     """The ledger after a fill: one instrument's position, and the account's cash."""
 
@@ -650,6 +669,7 @@ AnyMessage = (
     | OrderUpdate
     | FillEvent
     | FundingEvent
+    | BalanceAdjusted
     | PositionSnapshot
 )
 
@@ -668,6 +688,7 @@ INBOUND: tuple[type[Message], ...] = (
     OrderUpdate,
     FillEvent,
     FundingEvent,
+    BalanceAdjusted,
 )
 
 # Of these, what no host makes by itself: market data, and what is said from outside. In a paper session the simulated

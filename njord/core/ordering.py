@@ -2,6 +2,7 @@
 
 from njord.core.contracts import (
     Alert,
+    BalanceAdjusted,
     Bar,
     BookEvent,
     ConfigChanged,
@@ -28,6 +29,7 @@ INBOUND_CLASS: dict[type[Message], int] = {
     OrderUpdate: 2,
     FillEvent: 2,
     FundingEvent: 2,
+    BalanceAdjusted: 2,
     TradeEvent: 3,
     BookEvent: 3,
     TickerEvent: 3,

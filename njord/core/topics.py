@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from njord.core.contracts import (
     Alert,
     AmendEvent,
+    BalanceAdjusted,
     Bar,
     BookEvent,
     CancelEvent,
@@ -42,6 +43,7 @@ TOPICS: dict[type[Message], str] = {
     OrderUpdate: "broker.orders",
     FillEvent: "fills.new",
     FundingEvent: "funding.new",
+    BalanceAdjusted: "balances.adjusted",
     PositionSnapshot: "positions.snapshot",
     KillSwitchState: "risk.kill_switch",
     Alert: "telemetry.alerts",

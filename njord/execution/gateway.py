@@ -35,7 +35,7 @@ from njord.core.orders import TERMINAL
 from njord.core.types import OrderReason, OrderStatus
 
 _NONE = OrderReason.NONE
-_AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
+AMENDMENTS = frozenset({OrderReason.AMENDED, OrderReason.AMEND_REFUSED})
 
 
 class Gateway:
@@ -75,20 +75,22 @@ class Gateway:
 
     def _place(self, event: OrderEvent, symbol: str, now_ns: int) -> OrderUpdate | None:
         if now_ns > event.expires_ns:
-            return _update(event, now_ns, OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED, "", now_ns)
+            return update_of(event, now_ns, OrderStatus.EXPIRED, OrderReason.APPROVAL_EXPIRED, "", now_ns)
         if event.client_order_id in self._orders:
             raise InvariantError(f"order {event.client_order_id} was sent before; one approval is sent once")
         self._orders[event.client_order_id] = event
-        reply = self._broker.place(_request(event, symbol, now_ns))
+        reply = self._broker.place(request_of(event, symbol, now_ns))
         if isinstance(reply, BrokerOrderAck):
             accepted = OrderStatus.ACCEPTED
-            return _update(event, now_ns, accepted, _NONE, "", reply.ts_venue_ns, reply.venue_order_id)
+            return update_of(event, now_ns, accepted, _NONE, "", reply.ts_venue_ns, reply.venue_order_id)
         if isinstance(reply, BrokerPending):
             return None
         if isinstance(reply, BrokerReject):
             del self._orders[event.client_order_id]
-            return _update(event, now_ns, OrderStatus.REJECTED, reply.reason, reply.detail, reply.ts_venue_ns)
-        return _update(
+            return update_of(
+                event, now_ns, OrderStatus.REJECTED, reply.reason, reply.detail, reply.ts_venue_ns
+            )
+        return update_of(
             event, now_ns, OrderStatus.UNKNOWN, OrderReason.OUTCOME_UNKNOWN, reply.detail, reply.ts_venue_ns
         )
 
@@ -121,10 +123,10 @@ class Gateway:
         if order is None:
             raise InvariantError(f"the venue reports order {report.client_order_id}, which was never sent")
         if isinstance(report, BrokerFill):
-            return _fill(order, report, now_ns)
+            return fill_of(order, report, now_ns)
         if report.status in TERMINAL:
             del self._orders[report.client_order_id]
-        return _update(
+        return update_of(
             order,
             now_ns,
             report.status,
@@ -133,7 +135,7 @@ class Gateway:
             report.ts_venue_ns,
             report.venue_order_id,
             report.filled_lots,
-            report if report.reason in _AMENDMENTS else None,
+            report if report.reason in AMENDMENTS else None,
         )
 
     def _funding(self, report: BrokerFunding, now_ns: int) -> FundingEvent:
@@ -167,7 +169,8 @@ class Gateway:
         )
 
 
-def _request(event: OrderEvent, symbol: str, now_ns: int) -> BrokerOrderReq:
+def request_of(event: OrderEvent, symbol: str, now_ns: int) -> BrokerOrderReq:
+    """Return an approved order as a broker is handed it."""
     request = BrokerOrderReq(
         instrument=event.instrument,
         symbol=symbol,
@@ -194,7 +197,8 @@ def _request(event: OrderEvent, symbol: str, now_ns: int) -> BrokerOrderReq:
     )
 
 
-def _fill(order: OrderEvent, report: BrokerFill, now_ns: int) -> FillEvent:
+def fill_of(order: OrderEvent, report: BrokerFill, now_ns: int) -> FillEvent:
+    """Return an execution as the engine's message, with the identity of its order."""
     fill = FillEvent(
         ts_ns=now_ns,
         instrument=order.instrument,
@@ -217,7 +221,7 @@ def _fill(order: OrderEvent, report: BrokerFill, now_ns: int) -> FillEvent:
     return replace(fill, parent_id=parent_id, execution_id=execution_id, slice_id=slice_id)
 
 
-def _update(
+def update_of(
     order: OrderEvent,
     now_ns: int,
     status: OrderStatus,
@@ -228,6 +232,7 @@ def _update(
     filled_lots: int = 0,
     holds: BrokerOrderUpdate | None = None,
 ) -> OrderUpdate:
+    """Return the venue's word on an order as the engine's message; `holds` says what is true after an amendment."""
     update = OrderUpdate(
         ts_ns=now_ns,
         instrument=order.instrument,

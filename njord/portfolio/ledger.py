@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from njord.core.account import Account
 from njord.core.component import Handler
-from njord.core.contracts import Bar, FillEvent, FundingEvent, Message, PositionSnapshot, TradeEvent
+from njord.core.contracts import (
+    BalanceAdjusted,
+    Bar,
+    FillEvent,
+    FundingEvent,
+    Message,
+    PositionSnapshot,
+    TradeEvent,
+)
 
 
 class Ledger:
@@ -26,6 +34,7 @@ class Ledger:
         table: dict[type[Message], Handler] = {
             FillEvent: self._on_fill,
             FundingEvent: self._on_funding,
+            BalanceAdjusted: self._on_adjustment,
         }
         if self._follows_prices:
             table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
@@ -44,5 +53,10 @@ class Ledger:
 
     def _on_funding(self, event: FundingEvent) -> Sequence[PositionSnapshot]:
         snapshots = self.account.apply_funding(event, self.mark_ticks)
+        self.account.check()
+        return snapshots
+
+    def _on_adjustment(self, event: BalanceAdjusted) -> Sequence[PositionSnapshot]:
+        snapshots = self.account.apply_adjustment(event)
         self.account.check()
         return snapshots

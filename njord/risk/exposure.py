@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from njord.core.account import ONE, Account, margin
-from njord.core.contracts import Bar, FillEvent, KillSwitchState, OrderEvent, OrderIntent, PositionSnapshot
+from njord.core.contracts import (
+    BalanceAdjusted,
+    Bar,
+    FillEvent,
+    KillSwitchState,
+    OrderEvent,
+    OrderIntent,
+    PositionSnapshot,
+)
 from njord.core.filters import INT64_MAX
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder, WorkingOrders
@@ -100,6 +108,16 @@ class Exposure:
         self.account.adopt(snapshot)
         if self.follows_losses and self._losses.closed_at_loss(snapshot):
             self.last_loss_ns[snapshot.instrument] = snapshot.ts_ns
+
+    def observe_adjustment(self, event: BalanceAdjusted) -> None:
+        """Let the day begin with what was paid in or out since: it is no profit, and hides no loss."""
+        if event.ts_ns > self._day_end_ns:
+            self.advance(event.ts_ns)
+        if self.day_start_equity is not None:
+            worth = event.amount
+            if event.instrument >= 0:
+                worth = _multiply(worth, self.instruments[event.instrument].price(event.price_ticks))
+            self.day_start_equity = _add(self.day_start_equity, worth)
 
     def observe_kill_switch(self, reading: KillSwitchState) -> None:
         """Take over one source's reading; while sources differ the strictest counts."""

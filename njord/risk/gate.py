@@ -13,6 +13,7 @@ from njord.core.component import Handler
 from njord.core.contracts import (
     AmendEvent,
     AmendIntent,
+    BalanceAdjusted,
     Bar,
     BookEvent,
     CancelEvent,
@@ -77,6 +78,7 @@ class RiskGate:
             AmendIntent: self._on_amend,
             OrderUpdate: self.exposure.working.update,
             FillEvent: self.exposure.observe_fill,
+            BalanceAdjusted: self.exposure.observe_adjustment,
             PositionSnapshot: self.exposure.observe_position,
         }
 

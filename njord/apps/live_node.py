@@ -1,0 +1,96 @@
+"""The live node: a node whose venue is real. What the broker says is told as it comes, between two messages of the market.
+
+Timers follow the clock. The end is that of any node: by the stop policy, waiting for the venue's answers as long as a
+stop may take.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from njord.apps.live_session import LiveSession
+from njord.apps.node import Node, NodeOptions
+from njord.apps.paced_feed import BlockFeed
+from njord.apps.stop import Ended
+from njord.apps.switch import ReadSwitch
+from njord.backtest.market import MarketBlock
+from njord.core.clock import Clock
+from njord.core.contracts import Message
+from njord.venues.broker_wire import KnownOrder, UnknownOrder, Word
+
+
+class LiveSide(Protocol):
+    """A live broker beside the gateway: what it says, and when."""
+
+    def start(
+        self, known: Sequence[KnownOrder], cursors: Mapping[str, str], on_words: Callable[[], None]
+    ) -> None:
+        """Connect and reconcile; `on_words` is called from any thread whenever there is something to take."""
+
+    def take_words(self) -> list[Word]:
+        """Return what the broker has said since the last call, in order."""
+
+    def unknown_orders(self) -> Sequence[UnknownOrder]:
+        """Return the orders whose outcome nobody knows."""
+
+
+class LiveNode(Node):
+    """Feeds a live session until somebody stops it.
+
+    Args:
+        session: Open; `run` closes it.
+        side: The broker that the session's gateway sends to; not started.
+        clock: The host's.
+        feed: See `Node`, as for what follows.
+    """
+
+    def __init__(
+        self,
+        session: LiveSession,
+        side: LiveSide,
+        clock: Clock,
+        feed: BlockFeed,
+        watch: ReadSwitch,
+        options: NodeOptions,
+        on_messages: Callable[[Sequence[Message]], None] | None = None,
+        on_second: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(session, feed, watch, options, on_messages, on_second)
+        self._live = session
+        self._side = side
+        self._clock = clock
+        self._said = asyncio.Event()
+
+    async def _run(self, blocks: AsyncGenerator[MarketBlock]) -> Ended:
+        loop = asyncio.get_running_loop()
+
+        def said() -> None:
+            loop.call_soon_threadsafe(self._said.set)
+
+        self._live.host.begin()
+        self._side.start(self._live.known_orders(), self._live.cursors(), said)
+        return await super()._run(blocks)
+
+    # The venue's words do not wait for the market's next one.
+    async def _has_come(
+        self,
+        blocks: AsyncGenerator[MarketBlock],
+        stopping: "asyncio.Task[Literal[True]]",
+        wait_s: float,
+        hearing: "asyncio.Future[Literal[True]] | None" = None,
+    ) -> bool:
+        hearing = asyncio.ensure_future(self._said.wait())
+        try:
+            return await super()._has_come(blocks, stopping, wait_s, hearing)
+        finally:
+            hearing.cancel()
+
+    def _do_due(self) -> None:
+        self._said.clear()
+        self._live.host.hear(self._side.take_words())
+        self._live.host.pass_time(self._clock.now_ns())
+        super()._do_due()
+
+    # A live feed has no end; one that stops is a feed that failed, and orders are the stop policy's.
+    def _end_data(self) -> None:
+        self.request_stop("the feed has ended")

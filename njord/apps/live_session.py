@@ -1,0 +1,126 @@
+"""One live session on disk: like a paper session, at a real venue. Its journal is all of its state.
+
+Opening one runs the journal again without sending anything; only then may the broker be started, with what the session
+knows of every order and the last trade of each symbol. What the venue held when a session began is written beside the
+journal: it is the capital that the session's profit is measured from.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from njord.apps.live_host import LiveHost
+from njord.apps.live_recorder import LiveRecorder
+from njord.apps.recovery import Recovered, SessionJournal, recover_live
+from njord.apps.session import OpenSession, Progress, SessionHost
+from njord.backtest.recorded_run import RecordedRows
+from njord.backtest.simulation import Prepared
+from njord.core.clock import Clock
+from njord.execution.gateway import Gateway, request_of
+from njord.storage.disk import Disk
+from njord.storage.tape import Tape
+from njord.system import System
+from njord.venues.broker_wire import KnownOrder
+
+
+class LiveSession(OpenSession):
+    """A session at a live venue.
+
+    Attributes:
+        host: What is fed.
+    """
+
+    host: LiveHost
+    _gateway: Gateway
+    _clock: Clock
+
+    @classmethod
+    def open_live(
+        cls,
+        prepared: Prepared,
+        state: Path,
+        gateway: Gateway,
+        clock: Clock,
+        *,
+        name: str | None = None,
+        fresh: bool = False,
+        disk: Disk | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> Self:
+        """Go on with the unfinished session of this run, or begin one; see `OpenSession.open`.
+
+        Args:
+            prepared: The run.
+            state: The state folder.
+            gateway: The way to the venue; its broker need not be started yet, nothing is sent here.
+            clock: The host's.
+            name: Of the session.
+            fresh: Begin one even if there is one to go on with.
+            disk: Where it is written.
+            progress: Told of the recovery.
+        """
+
+        def outfit(session: Self) -> None:
+            session._gateway, session._clock = gateway, clock
+
+        return cls.open(
+            prepared,
+            state,
+            name=name,
+            fresh=fresh,
+            disk=disk,
+            progress=progress,
+            is_live=True,
+            outfit=outfit,
+        )
+
+    @property
+    def door(self) -> SessionHost:
+        """The host."""
+        return self.host
+
+    def _wire(self, tape: Tape | None) -> None:
+        prepared = self.prepared
+        spec, instruments = prepared.fresh_spec(), prepared.market.instruments
+        self.messages = SessionJournal(self.journal, tape)
+        self.recorder = LiveRecorder(instruments)
+        self.system = System(spec, self.messages)
+        self.host = LiveHost(
+            self.system.engine,
+            self.system.ledger.account,
+            self._gateway,
+            instruments,
+            self.system.gate.exposure.mark_ticks,
+            spec.account_id,
+            self.recorder,
+            self._clock,
+            before_send=self.messages.sync,
+        )
+
+    def _replay(self, tape: Tape, rows: RecordedRows, on_seq: Callable[[int], None]) -> Recovered:
+        return recover_live(tape, self.host, rows, on_seq)
+
+    # --- for the broker ---
+
+    def known_orders(self) -> list[KnownOrder]:
+        """Return what the journal says of every order of the session, oldest first."""
+        instruments = self.prepared.market.instruments
+        return [
+            KnownOrder(
+                req=request_of(order.event, instruments[order.event.instrument].symbol, order.event.ts_ns),
+                venue_order_id=order.venue_order_id,
+                filled_lots=order.filled_lots,
+                trade_ids=tuple(order.trade_ids),
+                has_ended=order.has_ended,
+            )
+            for order in self.host.words.orders.values()
+        ]
+
+    def cursors(self) -> Mapping[str, str]:
+        """Return the id of the last trade told, by symbol; none of a symbol that has had none."""
+        instruments = self.prepared.market.instruments
+        last: dict[str, int] = {}
+        for index, trade_id in self.host.words.told_trades:
+            symbol = instruments[index].symbol
+            last[symbol] = max(last.get(symbol, -1), int(trade_id))
+        return {symbol: str(trade_id) for symbol, trade_id in last.items()}
