@@ -48,6 +48,8 @@ KNOWN_VARIABLES: Mapping[str, str] = MappingProxyType(
         "NJORD_SMTP_PASS": "its password",
         "NJORD_SLACK_WEBHOOK_URL": "Slack address for alerts",
         "NJORD_RECONCILE_INTERVAL_SEC": "seconds between two reconciliations with the broker",
+        "NJORD_BINANCEUS_API_KEY": "key of the account that live trading uses",
+        "NJORD_BINANCEUS_API_SECRET": "its secret",
         "NJORD_SEAL_KEY": "key of the seal on orders between services, in hexadecimal",
         "NJORD_ENV": "stage, for the deployment scripts",
         "NJORD_USER": "service user, for the deployment scripts",

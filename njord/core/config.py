@@ -31,6 +31,9 @@ from njord.core.units import NS_PER_S, plain
 
 INT63_MAX = 2**63 - 1
 DIGITS_MAX = 40
+LIVE_MICRO_CAP_USD = Decimal(
+    10
+)  # What an order at a real venue may be worth until somebody lifts it, and says why.
 
 # The seed's names in dollars, and the limits they stand for (decision 20).
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -129,6 +132,12 @@ def _path(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    if not value.isprintable() or not value.startswith(("http://", "https://")) or "@" in value:
+        raise ValueError("must be an address such as http://127.0.0.1:9095, without user or password")
+    return value
+
+
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must start with redis://, rediss:// or unix://")
@@ -142,6 +151,7 @@ ParamValue = Annotated[str | int | Decimal | bool | list[str], PlainValidator(_p
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 FilePath = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_path)]
+Endpoint = Annotated[str, StringConstraints(max_length=200), AfterValidator(_endpoint)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(check_symbol)], ...], BeforeValidator(_symbols)]
 
 
@@ -244,6 +254,21 @@ class PaperConfig(_Section):
     flatten_within_s: Annotated[StrictInt, Field(ge=1, le=3600)] = 30  # Then nothing but cancels passes.
 
 
+class LiveConfig(_Section):
+    """The account that live trading uses, and how carefully; keys are never in the configuration (docs/secrets.md)."""
+
+    account: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", max_length=64)] = ""
+    keys_file: FilePath | None = None  # Encrypted by sops; None = the keys are in the environment.
+    endpoint: Endpoint | None = None  # None = the venue itself.
+    risk_profile: Name = "live"
+    stop_policy: Literal["cancel", "leave", "flatten"] = "cancel"
+    flatten_within_s: Annotated[StrictInt, Field(ge=1, le=3600)] = 30
+    dry_run: bool = False  # Orders are shown and not sent.
+    user_stream: Literal["signature", "listen_key"] = "signature"
+    clock_tolerance_ms: Annotated[StrictInt, Field(ge=10, le=10_000)] = 1_000
+    reconcile_every_s: Annotated[StrictInt, Field(ge=5, le=3600)] = 60
+
+
 class BusConfig(_Section):
     """What is published, where `redis.url` is set."""
 
@@ -319,14 +344,24 @@ def _profiles() -> dict[str, RiskProfile]:
 
 
 class RiskConfig(_Section):
-    """The kill switch's sources, and the profiles to choose from."""
+    """The kill switch's sources, the cap on live orders, and the profiles to choose from."""
 
     kill_switch_file: FilePath = "var/state/kill_switch"
     kill_switch_key: Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=200)] = (
         "njord:kill_switch"
     )
     kill_switch_max_age_ms: Annotated[StrictInt, Field(ge=100, le=60_000)] = 1_000
+    live_micro_cap_usd: Annotated[Number, Field(gt=0)] = LIVE_MICRO_CAP_USD  # No live order is worth more.
+    live_micro_cap_reason: Annotated[str, StringConstraints(max_length=500)] = ""  # Why it was lifted.
     profiles: Mapping[Name, RiskProfile] = Field(default_factory=_profiles)
+
+    @model_validator(mode="after")
+    def _cap_is_lifted_knowingly(self) -> Self:
+        if self.live_micro_cap_usd > LIVE_MICRO_CAP_USD and not self.live_micro_cap_reason.strip():
+            raise ValueError(
+                f"risk.live_micro_cap_usd above {LIVE_MICRO_CAP_USD} needs risk.live_micro_cap_reason: say why"
+            )
+        return self
 
 
 class Config(_Section):
@@ -339,12 +374,14 @@ class Config(_Section):
     exchange: ExchangeConfig = ExchangeConfig()
     backtest: BacktestConfig = BacktestConfig()
     paper: PaperConfig = PaperConfig()
+    live: LiveConfig = LiveConfig()
     bus: BusConfig = BusConfig()
     risk: RiskConfig = Field(default_factory=RiskConfig)
 
     @model_validator(mode="after")
     def _profiles_exist(self) -> Self:
-        for key, name in (("backtest", self.backtest.risk_profile), ("paper", self.paper.risk_profile)):
+        for key in ("backtest", "paper", "live"):
+            name = getattr(self, key).risk_profile
             if name not in self.risk.profiles:
                 raise ValueError(f"{key}.risk_profile must be one of {', '.join(self.risk.profiles)}")
         return self
@@ -360,12 +397,44 @@ def paper_config(config: Config) -> Config:
     backtest = config.backtest.model_copy(
         update={"capital": paper.capital, "risk_profile": paper.risk_profile}
     )
-    neutral = {
-        "paper": PaperConfig(),
-        "bus": BusConfig(),
-        "logging": LoggingConfig(),
-    }
-    return config.model_copy(update={"backtest": backtest, **neutral})
+    return config.model_copy(update={"backtest": backtest, **_neutral(), "live": LiveConfig()})
+
+
+def live_config(config: Config, capital: Decimal) -> Config:
+    """Return `config` as a live session runs under it: a spot account with `capital`, live's profile and the first cap.
+
+    The account and its address stand in it, so that no session goes on at another; see `paper_config` for what does not.
+
+    Args:
+        config: As it was loaded.
+        capital: What the account held of the quote asset when the session began.
+    """
+    live, risk = config.live, config.risk
+    backtest = config.backtest.model_copy(
+        update={
+            "capital": capital,
+            "risk_profile": live.risk_profile,
+            "account": "spot",
+            "account_id": live.account or config.backtest.account_id,
+        }
+    )
+    profile = risk.profiles[live.risk_profile]
+    largest = dict(profile.rules.get("max_order_notional", {}))
+    set_cap = check_number(largest.get("cap_notional", 0))
+    largest["cap_notional"] = min(set_cap, risk.live_micro_cap_usd) if set_cap else risk.live_micro_cap_usd
+    capped = profile.model_copy(update={"rules": {**profile.rules, "max_order_notional": largest}})
+    return config.model_copy(
+        update={
+            "backtest": backtest,
+            **_neutral(),
+            "live": LiveConfig(account=live.account, endpoint=live.endpoint),
+            "risk": risk.model_copy(update={"profiles": {**risk.profiles, live.risk_profile: capped}}),
+        }
+    )
+
+
+def _neutral() -> dict[str, _Section]:
+    return {"paper": PaperConfig(), "bus": BusConfig(), "logging": LoggingConfig()}
 
 
 def _canonical(value: object) -> object:

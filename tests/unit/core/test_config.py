@@ -14,6 +14,7 @@ from njord.core.config import (
     check_symbol,
     config_hash,
     is_secret_name,
+    live_config,
     paper_config,
 )
 
@@ -234,3 +235,73 @@ def test_a_paper_session_is_another_run_only_where_something_decides_otherwise(
 ) -> None:
     before = config_hash(paper_config(Config()))
     assert (config_hash(paper_config(_with(key, value))) == before) is same
+
+
+def _cap_of(config: Config) -> object:
+    return config.risk.profiles["live"].rules["max_order_notional"]["cap_notional"]
+
+
+def test_live_trades_a_spot_account_under_its_own_name_profile_and_capital() -> None:
+    shaped = live_config(_with("live.account", "alpha"), Decimal(431))
+    backtest = shaped.backtest
+    assert (backtest.capital, backtest.risk_profile, backtest.account, backtest.account_id) == (
+        Decimal(431),
+        "live",
+        "spot",
+        "alpha",
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile_cap", "micro_cap", "binding"),
+    [(10, 10, 10), (100, 10, 10), (5, 10, 5), (0, 10, 10), (70, 50, 50)],
+)
+def test_no_profile_lets_a_live_order_be_worth_more_than_the_first_cap(
+    profile_cap: int, micro_cap: int, binding: int
+) -> None:
+    config = Config.model_validate(
+        {
+            "risk": {
+                "live_micro_cap_usd": micro_cap,
+                "live_micro_cap_reason": "three weeks without a difference",
+                "profiles": {
+                    name: {
+                        "description": profile.description,
+                        "rules": {**profile.rules, "max_order_notional": {"cap_notional": profile_cap}},
+                    }
+                    for name, profile in Config().risk.profiles.items()
+                },
+            }
+        }
+    )
+    assert _cap_of(live_config(config, Decimal(100))) == binding
+
+
+def test_the_first_cap_is_not_lifted_without_a_reason() -> None:
+    with pytest.raises(ValidationError, match="live_micro_cap_reason: say why"):
+        Config.model_validate({"risk": {"live_micro_cap_usd": 11}})
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:9095", "http://key:secret@127.0.0.1", "ftp://127.0.0.1", "http://a\n"]
+)
+def test_what_is_no_address_is_no_endpoint(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="must be an address"):
+        Config.model_validate({"live": {"endpoint": endpoint}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "same"),
+    [
+        ("live.stop_policy", "leave", True),
+        ("live.dry_run", True, True),
+        ("live.reconcile_every_s", 10, True),
+        ("live.account", "beta", False),
+        ("live.endpoint", "http://127.0.0.1:9095", False),
+    ],
+)
+def test_a_live_session_is_another_run_only_at_another_account_or_where_something_decides_otherwise(
+    key: str, value: object, same: bool
+) -> None:
+    before = config_hash(live_config(Config(), Decimal(100)))
+    assert (config_hash(live_config(_with(key, value), Decimal(100))) == before) is same
