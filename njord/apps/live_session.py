@@ -13,6 +13,7 @@ from njord.apps.live_host import LiveHost
 from njord.apps.live_recorder import LiveRecorder
 from njord.apps.recovery import Recovered, SessionJournal, recover_live
 from njord.apps.session import OpenSession, Progress, SessionHost
+from njord.apps.session_files import LIVE
 from njord.backtest.recorded_run import RecordedRows
 from njord.backtest.simulation import Prepared
 from njord.core.clock import Clock
@@ -29,6 +30,8 @@ class LiveSession(OpenSession):
     Attributes:
         host: What is fed.
     """
+
+    KIND = LIVE
 
     host: LiveHost
     _gateway: Gateway

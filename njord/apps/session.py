@@ -8,7 +8,7 @@ Before an order leaves everything before it is durable.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import msgspec
 
@@ -17,7 +17,7 @@ from njord.adapters.state_lock import StateLock
 from njord.apps.feed_file import FeedFile
 from njord.apps.fenced_disk import FencedDisk
 from njord.apps.recovery import Recovered, SessionJournal, recover
-from njord.apps.session_files import SessionFiles, check_name, session_folder
+from njord.apps.session_files import PAPER, SessionFiles, check_name, session_folder
 from njord.backtest.feed_blocks import FEED_NAME
 from njord.backtest.host import HOST, SimulatedHost
 from njord.backtest.market import Market
@@ -92,6 +92,8 @@ class OpenSession(ABC):
         feed_file: Where a live feed records what it says; None if the market is recorded.
     """
 
+    KIND: ClassVar[str]
+
     name: str
     folder: Path
     prepared: Prepared
@@ -160,7 +162,7 @@ class OpenSession(ABC):
         session.prepared = prepared
         outfit(session)
         try:
-            session._files = SessionFiles.find(state, prepared, name, fresh)
+            session._files = SessionFiles.find(state, prepared, name, fresh, cls.KIND)
             session.folder = session._files.folder
             session.name = session.folder.name
             session._begin(is_live, progress)
@@ -237,6 +239,8 @@ class Session(OpenSession):
     Attributes:
         host: What is fed.
     """
+
+    KIND = PAPER
 
     host: SimulatedHost
 

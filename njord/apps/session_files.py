@@ -6,6 +6,7 @@ its journal. A session goes on only as the run that it began as: the same code, 
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from njord.storage.disk import OsDisk
 from njord.storage.journal_reader import list_segments, scan
 
 SESSIONS = "sessions"
+PAPER, LIVE = "paper", "live"
 _TAIL_BYTES = 1024  # More than an end mark and the line that closes its block.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LAST = "last"  # Means the youngest, wherever a session is asked for.
@@ -46,7 +48,9 @@ class _Known(msgspec.Struct, kw_only=True):
     data: list[str]
     instruments: list[_Instrument]
     started_ns: int
+    kind: str = "paper"
     journal_head: str = ""
+    config: dict[str, Any] = {}
 
     @property
     def subject(self) -> tuple[list[str], list[str], list[str]]:
@@ -67,33 +71,39 @@ class SessionFiles:
         self.path = folder / SESSION_FILE
 
     @classmethod
-    def find(cls, state: Path, prepared: Prepared, name: str | None, fresh: bool) -> Self:
+    def find(cls, state: Path, prepared: Prepared, name: str | None, fresh: bool, kind: str = PAPER) -> Self:
         """Return the session to go on with, or a new one.
+
+        Args:
+            state: The state folder.
+            prepared: The run.
+            name: Of the session; None = the last one of these strategies on these data, or a new name.
+            fresh: Begin one even if there is one to go on with.
+            kind: Of session.
 
         Raises:
             ConfigError: It has ended, or is of another run.
         """
         root = state / SESSIONS
-        folder = _last_of(root, prepared) if name is None else root / name
-        found = None if folder is None else _known(folder)
+        folder, found = _looked_up(root, prepared, name, kind)
         if folder is None or found is None or (fresh and name is None):
-            return cls._make(root, prepared, name)
+            return cls._make(root, prepared, name, kind)
         if fresh:
             raise ConfigError(f"the session {name} exists", "give --fresh another --session, or none")
-        _check(folder.name, found, prepared)
+        _check(folder.name, found, prepared, kind)
         files = cls(folder)
         if files._has_ended(found):
             if name is None:
-                return cls._make(root, prepared, None)
+                return cls._make(root, prepared, None, kind)
             raise ConfigError(f"the session {name} has ended", "give another --session, or none")
         return files
 
     @classmethod
-    def _make(cls, root: Path, prepared: Prepared, name: str | None) -> Self:
+    def _make(cls, root: Path, prepared: Prepared, name: str | None, kind: str) -> Self:
         folder = root / (name or _new_name(root, prepared))
         folder.mkdir(parents=True, exist_ok=True)
         files = cls(folder)
-        write_durably(files.path, _encoded(_facts(prepared)))
+        write_durably(files.path, _encoded(_facts(prepared, kind)))
         for path in (root, root.parent):
             OsDisk().sync_folder(path)
         return files
@@ -116,6 +126,36 @@ class SessionFiles:
         ended_ns = WallClock().now_ns()
         sealed = {**facts, "journal_head": journal_head, "n_messages": n_messages, "ended_ns": ended_ns}
         write_durably(self.path, _encoded(sealed))
+
+
+def opening_capital(state: Path, prepared: Prepared, name: str | None, kind: str) -> Decimal | None:
+    """Return the capital with which the session that would go on had begun; None if a new one begins.
+
+    Args:
+        state: The state folder.
+        prepared: The run, with any capital.
+        name: Of the session; None = the last one of these strategies on these data.
+        kind: Of session.
+
+    Raises:
+        ConfigError: What tells of a session is damaged.
+    """
+    _, found = _looked_up(state / SESSIONS, prepared, name, kind)
+    if found is None or found.journal_head:
+        return None
+    try:
+        return Decimal(str(found.config["backtest"]["capital"]))
+    except (KeyError, TypeError, InvalidOperation):
+        raise ConfigError(
+            f"{SESSION_FILE} of a session names no capital", "begin a new one: --fresh"
+        ) from None
+
+
+def _looked_up(
+    root: Path, prepared: Prepared, name: str | None, kind: str
+) -> tuple[Path | None, _Known | None]:
+    folder = _last_of(root, prepared, kind) if name is None else root / name
+    return folder, None if folder is None else _known(folder)
 
 
 def check_name(name: str) -> None:
@@ -175,19 +215,23 @@ def _may_be_whole(segment: Path) -> bool:
         return b'{"end":true}' in file.read()
 
 
-def _last_of(root: Path, prepared: Prepared) -> Path | None:
+def _last_of(root: Path, prepared: Prepared, kind: str) -> Path | None:
     strategies = [strategy.strategy_id for strategy in prepared.strategies]
     symbols = [instrument.symbol for instrument in prepared.spec.instruments]
     subject = (strategies, _data(prepared), symbols)
     found = []
     for path in root.glob(f"*/{SESSION_FILE}"):
         known = _known(path.parent)
-        if known is not None and known.subject == subject:
+        if known is not None and known.kind == kind and known.subject == subject:
             found.append((known.started_ns, path.parent))
     return max(found)[1] if found else None
 
 
-def _check(name: str, found: _Known, prepared: Prepared) -> None:
+def _check(name: str, found: _Known, prepared: Prepared, kind: str) -> None:
+    if found.kind != kind:
+        raise ConfigError(
+            f"the session {name} is a {found.kind} session", f"njord {found.kind} goes on with it"
+        )
     if found.run_id != prepared.spec.run_id and not found.journal_head:
         raise ConfigError(
             f"the session {name} was begun with another code, strategy file, parameter, setting or dataset",
@@ -223,9 +267,9 @@ def _data(prepared: Prepared) -> list[str]:
     return [str(path.resolve()) for path in prepared.request.paths]
 
 
-def _facts(prepared: Prepared) -> dict[str, Any]:
+def _facts(prepared: Prepared, kind: str) -> dict[str, Any]:
     return {
-        "kind": "paper",
+        "kind": kind,
         **machine_facts(prepared),
         "sources": [
             {"kind": source.kind, "name": source.name, "interval_ns": source.interval_ns}
