@@ -33,7 +33,7 @@ from njord.risk.profile import build_rules
 from njord.storage.bars_options import BarOptions
 from njord.storage.bars_text import one_line, show_interval
 from njord.strategies.base import Strategy
-from njord.venues.ccxt_feed import CcxtTrades
+from njord.venues.ccxt_feed import CcxtStreams
 from njord.venues.ccxt_rest import parse_endpoint
 from njord.venues.feed_source import Begin, FeedOptions, LiveSource
 from njord.venues.rest import Patience
@@ -152,7 +152,7 @@ class LiveVenue:
             has_bars = False
         return LiveSource(
             self._venue,
-            CcxtTrades(self.request.venue, self.instruments, self.request.endpoint),
+            CcxtStreams(self.request.venue, self.instruments, endpoint=self.request.endpoint),
             self.instruments,
             self.request.interval_ns,
             has_bars,

@@ -21,7 +21,7 @@ from njord.core.contracts import Bar, DataGap, Message
 from njord.core.errors import ConfigError, VenueError
 from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_MS, NS_PER_S
-from njord.venues.ccxt_feed import TradeListener
+from njord.venues.ccxt_feed import StreamListener
 from njord.venues.feed_rows import FeedTrade, page_trades, pushed_trade, symbol_of
 from njord.venues.feed_stream import TradeStream
 from njord.venues.feed_tape import LiveTape
@@ -85,7 +85,7 @@ class LiveSource:
     def __init__(
         self,
         venue: HistoryVenue,
-        listener: TradeListener,
+        listener: StreamListener,
         instruments: Sequence[Instrument],
         interval_ns: int,
         has_bars: bool,

@@ -24,7 +24,7 @@ from njord.core.contracts import Bar, DataGap, FillEvent, Message, TradeEvent
 from njord.core.errors import ConfigError
 from njord.core.types import BUY
 from njord.storage.journal_reader import read_blocks
-from njord.venues.ccxt_feed import CcxtTrades
+from njord.venues.ccxt_feed import CcxtStreams
 from njord.venues.ccxt_history import open_binanceus
 from njord.venues.feed_source import Begin, FeedOptions, LiveSource
 from tests.integration.stream_server import Made, StreamServer, kline_ticks
@@ -79,7 +79,7 @@ async def following(
         btc = venue.instrument("BTC/USDT")
         source = LiveSource(
             venue,
-            CcxtTrades("binanceus", [btc], server.url),
+            CcxtStreams("binanceus", [btc], endpoint=server.url),
             [btc],
             interval_ns,
             has_bars,
