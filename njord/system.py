@@ -92,7 +92,14 @@ class System:
             _hosted(spec.strategies), instruments, _account(spec), spec.account_id, counters
         )
         self.rebalancer = Rebalancer(
-            instruments, _account(spec), spec.account_id, counters, spec.cost_bps, spec.fixed_qty, prices
+            instruments,
+            self.strategies.world.holdings,
+            spec.account_id,
+            counters,
+            spec.cost_bps,
+            spec.fixed_qty,
+            prices,
+            follows_holdings=False,  # The strategies do, who are asked before.
         )
         self.stages: dict[str, Component] = {
             "oms": self.oms,
@@ -115,10 +122,15 @@ class System:
 
         They must be rows that a Ref has named; no stage but the gate and the strategies follows bars.
         """
+        self.pass_over(last.instrument, n_bars)
+        self.gate.exposure.observe_bar(last)
+        self.strategies.observe(last)
+
+    def pass_over(self, instrument: int, n_bars: int) -> None:
+        """Count `n_bars` bars that pass, as `skip` does, where the next bar comes at once: what they said it says anew."""
         assert self._rows is not None
         self._rows.count_rows(n_bars)
-        self.gate.exposure.observe_bar(last)
-        self.strategies.skip(last, n_bars)
+        self.strategies.pass_over(instrument, n_bars)
 
 
 # The ledger owns the account; the others hold mirrors that follow its snapshots.

@@ -54,6 +54,7 @@ class EquityRecorder:
         # One scale holds cash, fees, and quantity x tick without a remainder, fees in kind included.
         scales = [each.tick_scale + max(each.lot_scale, each.money_scale) for each in instruments]
         self._scale = max(*scales, exponent(capital))
+        self._power = Decimal(self._scale)  # What `scaleb` would make of it every time.
         self._tick_sizes = [each.tick_size for each in instruments]
         self._indices = range(len(instruments))
         self._changes: list[tuple[int, Decimal, tuple[Position, ...]]] = []  # Not yet among the rows below.
@@ -83,7 +84,8 @@ class EquityRecorder:
             for index, position in enumerate(positions):
                 if position.qty and self._settled[index]:
                     constant = EXACT.subtract(constant, position.cost)
-                steps.append(self._whole(EXACT.multiply(position.qty, self._tick_sizes[index])))
+                qty = position.qty
+                steps.append(self._whole(EXACT.multiply(qty, self._tick_sizes[index])) if qty else 0)
             self._rows.append(row)
             self._constants.append(self._whole(constant))
             self._steps.append(tuple(steps))
@@ -175,7 +177,7 @@ class EquityRecorder:
     # Exact, or the accounting has found a digit that the scale above can not hold.
     def _whole(self, amount: Decimal) -> int:
         try:
-            return int(EXACT.to_integral_exact(EXACT.scaleb(amount, self._scale)))
+            return int(EXACT.to_integral_exact(EXACT.scaleb(amount, self._power)))
         except Inexact:
             raise InvariantError(f"{amount} has more than {self._scale} decimals") from None
 

@@ -10,7 +10,7 @@ every fill. Who feeds it, and how fast, is nothing to it: `runner.py` from histo
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from njord.backtest.recorder import Recorder
 from njord.core.account import Account
@@ -37,7 +37,7 @@ from njord.venues.simulated import Report, SimulatedVenue
 
 HOST: Final = "host"  # The source of what a host says of itself.
 _ORDERS: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, AmendEvent})
-_LEAVES: frozenset[type[Message]] = _ORDERS | {TimerSet}
+_MOVES: frozenset[type[Message]] = frozenset({FillEvent, FundingEvent})  # Money.
 _TimerKey = tuple[str, int, str]
 
 
@@ -223,26 +223,27 @@ class SimulatedHost:
             observe = observers.get(kind)
             if observe is not None:
                 observe(message)
-            if kind not in _LEAVES:
-                if self._has_ticks and isinstance(message, OrderUpdate) and message.status in TERMINAL:
-                    self._n_open -= 1
-                continue
-            if isinstance(message, (OrderEvent, CancelEvent, AmendEvent)):
+            if kind in _ORDERS:
                 if must_be_durable and self._before_send is not None:
                     self._before_send()
                     must_be_durable = False
-                if self._has_ticks:
-                    self._catch_up(now_ns)
-                    self._n_open += kind is OrderEvent
-                reply = self._gateway.send(message, now_ns)
-                if reply is not None:
-                    self._words.append(reply)
-                else:
-                    self._hear(self._venue.drain(), now_ns)
-            elif isinstance(message, TimerSet):
+                self._send(message, now_ns)
+            elif kind is TimerSet and isinstance(message, TimerSet):
                 self.timers.set(message)
+            elif self._has_ticks and isinstance(message, OrderUpdate) and message.status in TERMINAL:
+                self._n_open -= 1
         if self._words and not self._is_telling:
             self._tell_words()
+
+    def _send(self, order: Any, now_ns: int) -> None:
+        if self._has_ticks:
+            self._catch_up(now_ns)
+            self._n_open += type(order) is OrderEvent
+        reply = self._gateway.send(order, now_ns)
+        if reply is not None:
+            self._words.append(reply)
+        else:
+            self._hear(self._venue.drain(), now_ns)
 
     def deliver(self, reports: list[Report], now_ns: int) -> None:
         """Tell the engine what the venue reports."""
@@ -250,18 +251,24 @@ class SimulatedHost:
         self._tell_words()
 
     def _hear(self, reports: list[Report], now_ns: int) -> None:
+        words, translate = self._words, self._gateway.translate
         for report in reports:
-            self._words.append(self._gateway.translate(report, now_ns))
+            words.append(translate(report, now_ns))
 
     # A word may cause orders, and those more words: these are told after all that were known before them, and only
     # when none is left do our books say what the venue's say.
     def _tell_words(self) -> None:
-        words, moved = self._words, False
+        words, moved, step = self._words, False, self.engine.step
+        observers = self._recorder.observers
         self._is_telling = True
         while words:
             word = words.popleft()
-            self.follow(self.engine.step(word), word.ts_ns)
-            if isinstance(word, (FillEvent, FundingEvent)):
+            kind, done = type(word), step(word)
+            if len(done) > 1 or self._has_ticks:
+                self.follow(done, word.ts_ns)
+            else:  # It has caused nothing: nothing can leave.
+                observers[kind](word)
+            if kind in _MOVES:
                 moved = True
         self._is_telling = False
         if moved:
@@ -277,12 +284,12 @@ class SimulatedHost:
         Raises:
             InvariantError: They disagree.
         """
-        account, venue = self._account, self._venue
-        if account.cash != venue.told_cash:
-            raise InvariantError(f"our books say cash {account.cash}, the venue says {venue.told_cash}")
-        for index, instrument in enumerate(self._instruments):
-            if account.position(index).qty != venue.told_qty(index):
+        account, (cash, held) = self._account, self._venue.told()
+        if account.cash != cash:
+            raise InvariantError(f"our books say cash {account.cash}, the venue says {cash}")
+        for index, qty in enumerate(held):
+            if account.position(index).qty != qty:
                 raise InvariantError(
-                    f"our books say {account.position(index).qty} of {instrument.symbol}, "
-                    f"the venue says {venue.told_qty(index)}"
+                    f"our books say {account.position(index).qty} of {self._instruments[index].symbol}, "
+                    f"the venue says {qty}"
                 )

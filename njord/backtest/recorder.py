@@ -209,10 +209,11 @@ class Recorder:
             self._progress(update)
             return
         order = self._open.pop(update.client_order_id)
-        order.terminal = f"{update.status}/{update.reason}" if update.reason else str(update.status)
+        status, reason = update.status, update.reason
+        terminal = order.terminal = f"{status}/{reason}" if reason else str(status)
         order.end_ns = update.ts_venue_ns
         order.detail = update.detail
-        self.endings[order.terminal] += 1
+        self.endings[terminal] += 1
 
     def _progress(self, update: OrderUpdate) -> None:
         order = self._open[update.client_order_id]

@@ -147,33 +147,46 @@ class HistoryHost:
         if not isinstance(bars, BarRows):  # Nobody has computed where they wake.
             self._run_bars(block)
             return
-        host, venue, skip, timers = self._host, self._venue, self._system.skip, self._host.timers
+        host, venue, system, timers = self._host, self._venue, self._system, self._host.timers
+        n_bars = len(bars)
         may_need = venue.terms.account == "perpetual" or venue.terms.entry_latency_ns > 0
         ts_ns = bars.ts_ns
         days = -(-ts_ns // NS_PER_DAY)
-        wakes = self._system.strategies.awake(0, len(bars))
-        is_stop = wakes.copy()
-        is_stop[1:] |= days[1:] != days[:-1]
-        is_stop[0] = True
-        stops = [*np.flatnonzero(is_stop).tolist(), len(bars)]
-        at = row = 0
-        while row < len(bars):
+        wakes = system.strategies.awake(0, n_bars)
+        begins_day = np.ones(n_bars, dtype=np.bool_)
+        np.not_equal(days[1:], days[:-1], out=begins_day[1:])
+        is_stop = wakes | begins_day
+        # Indexing a view gives a bool at once.
+        is_awake, is_first = cast(Sequence[bool], wakes.data), cast(Sequence[bool], begins_day.data)
+        stops = [*np.flatnonzero(is_stop).tolist(), n_bars]
+        last_ns = int(ts_ns[-1])
+        at = row = n_unseen = 0  # Bars before this row that none but the venue has been told of yet.
+        while row < n_bars:
             stop = stops[at]
-            if not venue.n_working and not (may_need and venue.needs_bars):
-                if timers.next_due_ns <= ts_ns[-1]:
+            is_quiet = not venue.n_working and not (may_need and venue.needs_bars)
+            if is_quiet:
+                if timers.next_due_ns <= last_ns:
                     stop = min(stop, int(np.searchsorted(ts_ns, timers.next_due_ns)))
                 if stop > row:
-                    host.last_bar = bars[stop - 1]
-                    skip(host.last_bar, stop - row)
+                    n_unseen += stop - row
                     row = stop
                     continue
+            if n_unseen and is_quiet and timers.next_due_ns > last_ns and not is_first[row]:
+                system.pass_over(0, n_unseen)
+            elif n_unseen:
+                host.last_bar = bars[row - 1]
+                system.skip(host.last_bar, n_unseen)
             self._row = row
-            self._show(bars[row], is_awake=bool(wakes[row]))
+            n_unseen = self._show(bars[row], is_awake[row])
             at += row == stops[at]
             row += 1
+        if n_unseen:
+            host.last_bar = bars[-1]
+            system.skip(host.last_bar, n_unseen)
 
-    # One bar as `_run_bars` has it. Who sleeps is not called even where an order meets the bar.
-    def _show(self, bar: Bar, is_awake: bool) -> None:
+    # One bar as `_run_bars` has it. Who sleeps is not called even where an order meets the bar: returns how many bars,
+    # this one or none, have yet to pass.
+    def _show(self, bar: Bar, is_awake: bool) -> int:
         host, venue, ts_ns = self._host, self._venue, bar.ts_ns
         if host.timers.next_due_ns <= ts_ns:
             host.fire(ts_ns)
@@ -181,12 +194,12 @@ class HistoryHost:
             host.deliver(venue.on_bar(bar), ts_ns)
         host.last_bar = bar
         if not is_awake:
-            self._system.skip(bar, 1)
-            return
+            return 1
         done = self._engine.step(bar)
         if len(done) > 1:
             venue.observe(bar)
             host.follow(done, ts_ns)
+        return 0
 
     # Several instruments, or ticks.
     def _run_mixed(self, block: MarketBlock) -> None:

@@ -27,7 +27,9 @@ from njord.core.units import ratio
 
 SCHEMA_VERSION = 1
 VENUE = "(venue)"  # The owner of what the venue does on its own, such as a liquidation.
-EXTERNAL_OWNER = "(external)"  # The owner of what the account's owner does beside njord, such as an order by hand.
+EXTERNAL_OWNER = (
+    "(external)"  # The owner of what the account's owner does beside njord, such as an order by hand.
+)
 NO_PRICE = 0  # A market order carries no price; ticks of real prices start at 1.
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]

@@ -49,16 +49,14 @@ class Engine:
                 done.extend(caused)
         if len(done) == 1:
             return done
-        for n_done, current in enumerate(
-            islice(done, 1, None), 2
-        ):  # Grows while it is walked: first in, first out.
+        for current in islice(done, 1, None):  # Grows while it is walked: first in, first out.
             append(current)
-            if n_done > self._cascade_max:
+            if len(done) > self._cascade_max and current is done[self._cascade_max]:
                 raise RunawayCascade(
                     f"{type(message).__name__} at {message.ts_ns} caused more than {self._cascade_max} messages"
                 )
             for handle in handlers.get(type(current), ()):
                 caused = handle(current)
                 if caused:
-                    done.extend(caused)
+                    done += caused
         return done

@@ -1,7 +1,7 @@
 """The life of an order as a table, and the one reducer of open orders.
 
-`WorkingOrders` is fed the engine's messages; the order manager, the gate's exposure, the rebalancer and the
-strategies' context each hold one, and all are equal after every step. An order whose outcome is UNKNOWN stays: its
+`WorkingOrders` is fed the engine's messages; the order manager, the gate's exposure, and the strategies together with
+the rebalancer each hold one, and all are equal after every step. An order whose outcome is UNKNOWN stays: its
 quantity counts until evidence closes it. The venue links orders, and the same links are followed here: a fill of one
 member of a group shrinks the others, a fill of an entry wakes as many lots of its exits.
 """

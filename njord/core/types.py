@@ -205,13 +205,19 @@ class OrderReason(_Explained):
         "NEVER_ARRIVED",
         "The venue does not know the order, and it can not arrive any more: its time window has passed.",
     )
-    VENUE_REFUSED = "VENUE_REFUSED", "The venue refused for another reason; the detail has its code and words."
+    VENUE_REFUSED = (
+        "VENUE_REFUSED",
+        "The venue refused for another reason; the detail has its code and words.",
+    )
     VENUE_CANCELED = "VENUE_CANCELED", "The venue, or the account's owner by hand, ended the order."
     TYPE_NOT_OFFERED = "TYPE_NOT_OFFERED", "The venue has no orders of this kind; nothing was sent."
     RATE_LIMITED = "RATE_LIMITED", "The venue's order or request budget was used up; nothing was sent."
     VENUE_NOT_READY = "VENUE_NOT_READY", "The connection to the venue was not reconciled; nothing was sent."
     SYMBOL_HALTED = "SYMBOL_HALTED", "The venue has stopped trading the symbol."
-    LIVE_LOCK = "LIVE_LOCK", "A live lock was closed, or the order above the first-orders cap; nothing was sent."
+    LIVE_LOCK = (
+        "LIVE_LOCK",
+        "A live lock was closed, or the order above the first-orders cap; nothing was sent.",
+    )
 
 
 # Python 3.11 takes 75 ns to look a member up on its class and 8 ns to look up a name: the order path uses these.

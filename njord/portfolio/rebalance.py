@@ -14,10 +14,8 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from njord.core.account import Account
 from njord.core.component import Handler
 from njord.core.contracts import (
-    VENUE,
     AmendEvent,
     Bar,
     CancelIntent,
@@ -33,16 +31,16 @@ from njord.core.contracts import (
     Target,
     TradeEvent,
 )
+from njord.core.holdings import Holdings, Owner
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
-from njord.core.orders import TERMINAL, WorkingOrders
-from njord.core.types import BUY, SELL, InstrumentKind, RefusalReason
+from njord.core.orders import TERMINAL
+from njord.core.types import BUY, SELL, RefusalReason
 from njord.core.units import BPS, EXACT, ZERO, ratio
 
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
 _exact_weight = lru_cache(maxsize=64, typed=True)(exact)  # Most strategies say two or three different ones.
-_Owner = tuple[str, int]  # Strategy id, instrument.
 
 
 class Sizing(msgspec.Struct, frozen=True):
@@ -72,26 +70,32 @@ class Rebalancer:
 
     Args:
         instruments: All instruments of the run.
-        account: A mirror of the ledger's account, fed by its snapshots.
+        holdings: What the strategies have, with a mirror of the ledger's account.
         account_id: Stamped on every intent.
         counters: The id counter of each strategy.
         cost_bps: Fee plus slippage that sizing leaves room for.
         fixed_qty: Replaces every weight by its sign times this quantity (in base), if given.
         last_ticks: The last price of each instrument, if another stage keeps them; else they are followed here.
+        follows_holdings: Whether `holdings` are brought up to date here, and not by a stage that is asked before.
     """
 
     def __init__(
         self,
         instruments: Sequence[Instrument],
-        account: Account,
+        holdings: Holdings,
         account_id: str,
         counters: Mapping[str, Counter],
         cost_bps: Decimal,
         fixed_qty: Decimal | None = None,
         last_ticks: list[int] | None = None,
+        *,
+        follows_holdings: bool = True,
     ) -> None:
+        account = holdings.account
         self._instruments = instruments
         self._account = account
+        self._holdings = holdings
+        self._follows_holdings = follows_holdings
         self._account_id = account_id
         self._counters = counters
         # Margin is a share of a position's worth, but its costs are paid on all of it.
@@ -107,17 +111,17 @@ class Rebalancer:
         )
         self._mark_ticks = [0] * len(instruments) if last_ticks is None else last_ticks
         self._follows_prices = last_ticks is None
-        self._lots: dict[_Owner, int] = {}  # Bought less sold.
-        self._paid: dict[_Owner, Decimal] = {}  # Fees in kind: they leave less than was bought.
+        self._lots = holdings.lots
+        self._paid = holdings.fees_in_kind
         self._undecided: dict[
-            str, tuple[_Owner, int, str]
+            str, tuple[Owner, int, str]
         ] = {}  # By intent id: whose, its signed lots, its group.
-        self.working = WorkingOrders()
+        self.working = holdings.working
         self._own: set[str] = (
             set()
         )  # Intents of ours that have not ended; a strategy's own orders are its business.
-        self._canceling: dict[str, _Owner] = {}  # By client order id.
-        self._standing: dict[_Owner, tuple[int, Target]] = {}  # Lots wanted, once those cancels are through.
+        self._canceling: dict[str, Owner] = {}  # By client order id.
+        self._standing: dict[Owner, tuple[int, Target]] = {}  # Lots wanted, once those cancels are through.
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
@@ -126,12 +130,15 @@ class Rebalancer:
             OrderIntent: self._on_intent,
             RiskDecision: self._on_decision,
             OrderEvent: self._on_order,
-            AmendEvent: self.working.amend,
             OrderUpdate: self._on_update,
             StrategySuspended: self._on_suspended,
-            FillEvent: self._on_fill,
-            PositionSnapshot: self._account.adopt,
         }
+        if self._follows_holdings:
+            table |= {
+                AmendEvent: self.working.amend,
+                FillEvent: self._on_fill,
+                PositionSnapshot: self._account.adopt,
+            }
         if self._follows_prices:
             table |= {Bar: self._on_bar, TradeEvent: self._on_trade}
         return table
@@ -155,25 +162,11 @@ class Rebalancer:
 
     def _on_order(self, order: OrderEvent) -> None:
         self._undecided.pop(order.intent_id, None)
-        self.working.approve(order)
+        if self._follows_holdings:
+            self.working.approve(order)
 
     def _on_fill(self, fill: FillEvent) -> None:
-        if fill.strategy_id == VENUE:
-            self._close_all(fill.instrument)
-            return
-        self.working.fill(fill)
-        owner = (fill.strategy_id, fill.instrument)
-        lots, instrument = fill.qty_lots, self._instruments[fill.instrument]
-        self._lots[owner] = self._lots.get(owner, 0) + (lots if fill.side is BUY else -lots)
-        if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
-            self._paid[owner] = EXACT.add(self._paid.get(owner, ZERO), fill.fee)
-
-    # A liquidation closes the account's position, and so what every strategy holds of it.
-    def _close_all(self, instrument: int) -> None:
-        for owner in self._lots:
-            if owner[1] == instrument:
-                self._lots[owner] = 0
-                self._paid.pop(owner, None)
+        self._holdings.fill(fill, self._instruments[fill.instrument])
 
     def _on_target(self, target: Target) -> Sequence[Message] | None:
         instrument = self._instruments[target.instrument]
@@ -181,7 +174,7 @@ class Rebalancer:
         held = self._held_lots(owner)
         expected = held + self._on_its_way(owner)
         wanted = self._wanted_lots(target, instrument)
-        if isinstance(wanted, RefusalReason):
+        if not isinstance(wanted, int):
             return [self._refused(target, wanted)]
         missing = wanted - expected
         if self.working.by_id and (cancels := self._cancels(target, owner, missing)) is not None:
@@ -206,7 +199,7 @@ class Rebalancer:
 
     # Orders of ours that still work the other way must end before the rest is traded: selling what may yet be bought is a
     # short, and what has not been bought can not be sold. None if there are none.
-    def _cancels(self, target: Target, owner: _Owner, missing: int) -> list[Message] | None:
+    def _cancels(self, target: Target, owner: Owner, missing: int) -> list[Message] | None:
         against = [
             order.client_order_id
             for order in self.working
@@ -234,7 +227,8 @@ class Rebalancer:
         return cancels
 
     def _on_update(self, update: OrderUpdate) -> Sequence[Message] | None:
-        self.working.update(update)
+        if self._follows_holdings:
+            self.working.update(update)
         if update.status not in TERMINAL:
             return None
         self._own.discard(update.intent_id)
@@ -252,7 +246,7 @@ class Rebalancer:
         for owner in [each for each in self._standing if each[0] == suspended.strategy_id]:
             del self._standing[owner]
 
-    def _intent(self, target: Target, owner: _Owner, held: int, expected: int, wanted: int) -> OrderIntent:
+    def _intent(self, target: Target, owner: Owner, held: int, expected: int, wanted: int) -> OrderIntent:
         missing = wanted - expected
         is_exit = expected == held and abs(wanted) < abs(held) and wanted * held >= 0
         intent = OrderIntent(
@@ -272,17 +266,17 @@ class Rebalancer:
         return intent
 
     # Whole lots: what is below one is dust that can not be sold.
-    def _held_lots(self, owner: _Owner) -> int:
+    def _held_lots(self, owner: Owner) -> int:
         if owner not in self._paid:
             return self._lots.get(owner, 0)
         return self._instruments[owner[1]].lots(self._held_qty(owner))
 
-    def _held_qty(self, owner: _Owner) -> Decimal:
+    def _held_qty(self, owner: Owner) -> Decimal:
         bought = self._instruments[owner[1]].qty(self._lots.get(owner, 0))
         return EXACT.subtract(bought, self._paid.get(owner, ZERO))
 
     # Signed lots that open orders and undecided intents would add.
-    def _on_its_way(self, owner: _Owner) -> int:
+    def _on_its_way(self, owner: Owner) -> int:
         if not self._undecided and not self.working.by_id:
             return 0
         undecided, largest = 0, dict[str, int]()

@@ -65,7 +65,7 @@ class Exposure:
         self.last_loss_ns: dict[int, int] = {}
         self._readings: dict[str, KillSwitchState] = {}
         self._losses = LossWatch(n)
-        self._day_end_ns = 0
+        self.day_end_ns = 0  # Of the UTC day under way.
         self.n_replaced = 0  # 1 while an amendment is asked about.
         self._is_plain = n == 1 and self.leverage[0] is ONE
         self._weighed: OrderIntent | None = None
@@ -83,7 +83,7 @@ class Exposure:
     def observe_bar(self, bar: Bar) -> None:
         """Take over the close as the reference price."""
         ts_ns = bar.ts_ns
-        if ts_ns > self._day_end_ns:
+        if ts_ns > self.day_end_ns:
             self.advance(ts_ns)
         index, close = bar.instrument, bar.close
         # What is no price (only a broken feed could say it) leaves the price unknown, and so refuses.
@@ -103,7 +103,7 @@ class Exposure:
 
     def observe_position(self, snapshot: PositionSnapshot) -> None:
         """Follow the ledger; remember when a fill closed something at a loss."""
-        if snapshot.ts_ns > self._day_end_ns:
+        if snapshot.ts_ns > self.day_end_ns:
             self.advance(snapshot.ts_ns)
         self.account.adopt(snapshot)
         if self.follows_losses and self._losses.closed_at_loss(snapshot):
@@ -111,7 +111,7 @@ class Exposure:
 
     def observe_adjustment(self, event: BalanceAdjusted) -> None:
         """Let the day begin with what was paid in or out since: it is no profit, and hides no loss."""
-        if event.ts_ns > self._day_end_ns:
+        if event.ts_ns > self.day_end_ns:
             self.advance(event.ts_ns)
         if self.day_start_equity is not None:
             worth = event.amount
@@ -138,9 +138,9 @@ class Exposure:
         What becomes known at exactly midnight tells of the day before: its last bar, that bar's fills, and what was
         decided on them. After a gap of several days the whole move counts to the day that first shows it.
         """
-        if ts_ns > self._day_end_ns:
+        if ts_ns > self.day_end_ns:
             self.day_start_equity = self.account.equity(self.mark_ticks)
-            self._day_end_ns = -(-ts_ns // NS_PER_DAY) * NS_PER_DAY
+            self.day_end_ns = -(-ts_ns // NS_PER_DAY) * NS_PER_DAY
 
     def weigh(self, intent: OrderIntent | None) -> None:
         """Remember what the rules find out until the next call: nothing changes while they are asked about one intent.

@@ -97,7 +97,7 @@ class RiskGate:
     def _on_intent(self, intent: OrderIntent) -> Sequence[Message]:
         self._decision_seq += 1
         exposure = self.exposure
-        if type(intent.ts_ns) is int:
+        if type(intent.ts_ns) is int and intent.ts_ns > exposure.day_end_ns:
             exposure.advance(intent.ts_ns)
         if self._plain is None or not self._plain.passes(intent):
             exposure.weigh(intent)

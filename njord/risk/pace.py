@@ -16,15 +16,19 @@ class ApprovalPace:
 
     def count(self, ts_ns: int, strategy_id: str) -> None:
         """Count one approval."""
-        self._forget(ts_ns)
-        self._approved_ns.append((ts_ns, strategy_id))
+        approved = self._approved_ns
+        if approved and approved[0][0] <= ts_ns - NS_PER_MINUTE:
+            self._forget(ts_ns)
+        approved.append((ts_ns, strategy_id))
         self._approved_by[strategy_id] = self._approved_by.get(strategy_id, 0) + 1
 
     def in_last_minute(self, now_ns: int, strategy_id: str | None = None) -> int:
         """Return how many orders were approved within the last 60 s, for all or for one strategy."""
-        self._forget(now_ns)
+        approved = self._approved_ns
+        if approved and approved[0][0] <= now_ns - NS_PER_MINUTE:
+            self._forget(now_ns)
         if strategy_id is None:
-            return len(self._approved_ns)
+            return len(approved)
         return self._approved_by.get(strategy_id, 0)
 
     def by_strategy(self, now_ns: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ whole.
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -49,15 +50,16 @@ from njord.storage.journal_reader import (
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
-_ROWS = (Bar, TradeEvent, BookEvent, TickerEvent)  # What a Ref can stand for.
+# What a Ref can stand for.
+_ROWS: frozenset[type[Message]] = frozenset({Bar, TradeEvent, BookEvent, TickerEvent})
 # The messages of an order's life. Encoding one where it falls due costs four times as much as encoding it among many,
 # so they wait, a batch at most. Our own stages made them of what can be encoded: none is refused later.
 _WAITING: frozenset[type[Message]] = frozenset(
     {Target, OrderIntent, RiskDecision, OrderEvent, OrderUpdate, FillEvent, PositionSnapshot}
 )
-_BATCH_LINES = 64
-# So near to a full block nothing waits, so that the line that fills it closes it.
-_RESERVE_BYTES = 512 * 1024
+_BATCH_LINES = 256
+# Near to a full block no more wait than it has room for at so much each, so that the line that fills it closes it.
+_LINE_BYTES = 8 * 1024
 _END_MARK = b'{"end":true}\n'
 _UNWRITABLE = "UNWRITABLE: messages could not be encoded, or that was cut short"
 _INTERRUPTED = "INTERRUPTED: a write was cut short, what follows can not be trusted"
@@ -130,7 +132,8 @@ class JournalWriter:
         self._referenced_instruments: tuple[int, ...] = ()
         self._buffered = 0
         self._lines: list[bytes] = []  # Of the open block, each with its line end.
-        self._waiting: list[_Line] = []  # The last ones, yet to be encoded.
+        self._waiting: list[Message] = []  # The last ones, yet to be encoded, and their numbers.
+        self._numbers: list[int] = []
         self._batch_lines = _BATCH_LINES
         self._file: DiskFile | None = None
         self._is_named = False  # Whether the segment's name would survive a power cut.
@@ -158,20 +161,18 @@ class JournalWriter:
         """
         if self._halt:
             raise JournalHalted(self._halt)
-        if (
-            self._referenced
-            and isinstance(message, _ROWS)
-            and message.instrument in self._referenced_instruments
-        ):
-            self._seq += 1
-            self._referenced -= 1
-            return
-        seq = self._seq + 1
-        if type(message) in _WAITING:
+        kind, seq = type(message), self._seq + 1
+        if kind in _WAITING:
             self._seq = seq
-            self._waiting.append(_Line(seq, message))
-            if len(self._waiting) >= self._batch_lines:
+            waiting = self._waiting
+            waiting.append(message)
+            self._numbers.append(seq)
+            if len(waiting) >= self._batch_lines:
                 self._encode_waiting()
+            return
+        if self._referenced and kind in _ROWS and self._is_referenced(message):
+            self._seq = seq
+            self._referenced -= 1
             return
         # One that can not be encoded raises here, and takes no number.
         line = encode(_Line(seq, message)) + b"\n"
@@ -182,13 +183,17 @@ class JournalWriter:
             self._referenced += message.last_row - message.first_row + 1
         self._add(line)
 
+    def _is_referenced(self, row: Any) -> bool:
+        return row.instrument in self._referenced_instruments
+
     def _encode_waiting(self) -> None:
         if not self._waiting:
             return
         # Halted until all of it has happened: what came after them has been acted on, there is no going on without them.
         self._halt = _UNWRITABLE
-        lines = encode_lines(self._waiting)
+        lines = encode_lines(list(map(_Line, self._numbers, self._waiting)))
         self._waiting.clear()
+        self._numbers.clear()
         self._add(lines)
 
     # Takes in whole lines; a block that is full is closed.
@@ -198,8 +203,9 @@ class JournalWriter:
         self._buffered += len(lines)
         if self._buffered > BLOCK_BYTES:
             self.commit()
-        elif self._buffered > BLOCK_BYTES - _RESERVE_BYTES:
-            self._batch_lines = 1
+        else:
+            left = (BLOCK_BYTES - self._buffered) // _LINE_BYTES
+            self._batch_lines = min(max(left, 1), _BATCH_LINES)
 
     def count_rows(self, n_rows: int) -> None:
         """Take the next `n_rows` rows that a Ref names as appended; they are counted and not written.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from njord.core.account import Account
-from njord.core.contracts import VENUE, Bar, FillEvent
+from njord.core.contracts import Bar
+from njord.core.holdings import Holdings
 from njord.core.instrument import Instrument
-from njord.core.orders import WorkingOrder, WorkingOrders
-from njord.core.types import BUY, InstrumentKind
-from njord.core.units import EXACT, ZERO
+from njord.core.orders import WorkingOrder
+from njord.core.units import EXACT
 from njord.strategies.features import FloatArray
 from njord.strategies.history import BlockHistory
 
@@ -94,30 +94,28 @@ class BarView(msgspec.Struct, frozen=True, gc=False):
 class World:
     """What all strategies of a run share; the runner keeps it up to date."""
 
-    __slots__ = ("account", "books", "fees_in_kind", "held_lots", "mark_ticks", "ts_ns", "working")
+    __slots__ = (
+        "account",
+        "books",
+        "fees_in_kind",
+        "fill",
+        "held_lots",
+        "holdings",
+        "mark_ticks",
+        "ts_ns",
+        "working",
+    )
 
     def __init__(self, account: Account, n_instruments: int) -> None:
+        self.holdings = Holdings(account)
         self.account = account
         self.books: list[BookView | None] = [None] * n_instruments
-        self.held_lots: dict[tuple[str, int], int] = {}  # By strategy and instrument: bought minus sold.
-        self.fees_in_kind: dict[tuple[str, int], Decimal] = {}  # What of it went into fees.
+        self.held_lots = self.holdings.lots
+        self.fees_in_kind = self.holdings.fees_in_kind
         self.mark_ticks = [0] * n_instruments
         self.ts_ns = 0
-        self.working = WorkingOrders()
-
-    def fill(self, fill: FillEvent, instrument: Instrument) -> None:
-        """Follow a fill: working orders, and what each strategy holds. The venue's own trade closes it all."""
-        self.working.fill(fill)
-        if fill.strategy_id == VENUE:
-            for owner in [owner for owner in self.held_lots if owner[1] == fill.instrument]:
-                del self.held_lots[owner]
-                self.fees_in_kind.pop(owner, None)
-            return
-        owner = (fill.strategy_id, fill.instrument)
-        lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
-        self.held_lots[owner] = self.held_lots.get(owner, 0) + lots
-        if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
-            self.fees_in_kind[owner] = EXACT.add(self.fees_in_kind.get(owner, ZERO), fill.fee)
+        self.working = self.holdings.working
+        self.fill = self.holdings.fill
 
 
 class Context:

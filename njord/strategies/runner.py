@@ -161,12 +161,15 @@ class StrategyRunner:
             rows |= host.awake(n_rows)
         return rows
 
-    def skip(self, bar: Bar, n_bars: int) -> None:
-        """Let `n_bars` bars pass that nobody needs to see, of which `bar` is the last."""
+    def pass_over(self, instrument: int, n_bars: int) -> None:
+        """Let `n_bars` bars pass that nobody needs to see."""
+        for _, context, _ in self._awake[instrument]:
+            context._n_bars += n_bars
+
+    def observe(self, bar: Bar) -> None:
+        """Take over time and price of the last bar that was passed over."""
         self.world.ts_ns = bar.ts_ns
         self.world.mark_ticks[bar.instrument] = bar.close
-        for _, context, _ in self._awake[bar.instrument]:
-            context._n_bars += n_bars
 
     # Who is told of bars, with what every bar needs of it. A new list: the old one may just be walked.
     def _wake(self) -> None:
@@ -189,7 +192,8 @@ class StrategyRunner:
             try:
                 proposals = host.on_bar(context, view)
                 if proposals is not None:
-                    caused = [*(caused or ()), *self._stamp(host, bar.ts_ns, proposals)]
+                    stamped = self._stamp(host, bar.ts_ns, proposals)
+                    caused = [*caused, *stamped] if caused else stamped
             except (Exception, SystemExit) as error:
                 caused = self._suspend(host, host.failed_in, bar.ts_ns, error, caused or ())
         return caused
@@ -273,7 +277,7 @@ class StrategyRunner:
 
     # Fills in who, what and when; refuses what comes before the warm-up's end.
     def _stamp(self, host: HostedStrategy, ts_ns: int, proposals: Proposals) -> list[Message]:
-        if isinstance(proposals, Target):
+        if type(proposals) is Target:
             return [self._identified(host, ts_ns, checked(proposals, ts_ns), _NO_NAMES)]
         every = proposals if isinstance(proposals, (list, tuple)) else (proposals,)
         plain = [checked(proposal, ts_ns) for proposal in every]
@@ -284,9 +288,10 @@ class StrategyRunner:
     def _identified(
         self, host: HostedStrategy, ts_ns: int, proposal: CheckedProposal, names: Names
     ) -> Message:
-        if isinstance(proposal, TimerSet):
+        if type(proposal) is TimerSet:
             return replace(proposal, ts_ns=ts_ns, strategy_id=host.strategy_id, instrument=host.instrument)
-        if not host.context.is_warm and not isinstance(proposal, CancelIntent):
+        context = host.context
+        if context._n_bars < context._warm_from and type(proposal) is not CancelIntent:
             return ProposalRefused(
                 ts_ns=ts_ns,
                 instrument=host.instrument,
@@ -295,7 +300,7 @@ class StrategyRunner:
                 reason=RefusalReason.WARM_UP,
                 detail=f"bar {host.context.n_bars} of {host.warm_up}",
             )
-        if isinstance(proposal, Target):
+        if type(proposal) is Target:
             return Target(
                 ts_ns=ts_ns,
                 instrument=host.instrument,
@@ -307,7 +312,7 @@ class StrategyRunner:
             )
         intent_id = self._counters[host.strategy_id].next()
         ids = {"intent_id": intent_id}
-        if isinstance(proposal, OrderIntent):
+        if type(proposal) is OrderIntent:
             ids = names.ids_of(proposal, intent_id)
         return replace(
             proposal,

@@ -126,8 +126,9 @@ class Requests:
 
 def reply(client_order_id: str, outcome: Working | OrderReason, ts_venue_ns: int) -> BrokerReply:
     """Return the venue's answer: the order it has, or why it refused."""
-    if isinstance(outcome, Working):
+    if type(outcome) is Working:
         return BrokerOrderAck(
             client_order_id=client_order_id, venue_order_id=outcome.venue_order_id, ts_venue_ns=ts_venue_ns
         )
+    assert isinstance(outcome, OrderReason)
     return BrokerReject(client_order_id=client_order_id, reason=outcome, detail="", ts_venue_ns=ts_venue_ns)

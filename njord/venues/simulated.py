@@ -187,6 +187,13 @@ class SimulatedVenue(Desk):
         held = self.account.held[instrument]
         return held if self._ticks is None else EXACT.subtract(held, self._ticks.words.untold_qty(instrument))
 
+    def told(self) -> tuple[Decimal, Sequence[Decimal]]:
+        """Return `told_cash`, and `told_qty` of every instrument."""
+        account = self.account
+        if self._ticks is None:
+            return account.cash, account.held
+        return self.told_cash, [self.told_qty(index) for index in range(len(account.held))]
+
     # --- the market: bars ---
 
     def on_bar(self, bar: Bar) -> list[Report]:

@@ -20,6 +20,7 @@ from njord.core.contracts import (
     StrategySuspended,
     Target,
 )
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind, OrderStatus, RefusalReason, Side
@@ -45,7 +46,7 @@ class Desk:
         counters = {"s": Counter("s"), "other": Counter("other")}
         self.account = SpotAccount((traded,), "USDT", Decimal(cash))
         mirror = SpotAccount((traded,), "USDT", Decimal(cash))
-        self.desk = Rebalancer((traded,), mirror, "main", counters, Decimal(cost_bps), fixed_qty)
+        self.desk = Rebalancer((traded,), Holdings(mirror), "main", counters, Decimal(cost_bps), fixed_qty)
         self.n = 0
 
     def tell(self, *messages: Message) -> None:

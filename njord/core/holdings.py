@@ -1,0 +1,53 @@
+"""What do the strategies have? Their open orders, what each has bought and sold, and a mirror of the account.
+
+One stage follows the engine's messages for all that are asked after it: a strategy's context shows it, sizing counts on
+it. Lots are whole and signed; fees in kind leave less than was bought.
+"""
+
+from decimal import Decimal
+
+from njord.core.account import Account
+from njord.core.contracts import VENUE, FillEvent
+from njord.core.instrument import Instrument
+from njord.core.orders import WorkingOrders
+from njord.core.types import BUY, InstrumentKind
+from njord.core.units import EXACT, ZERO
+
+Owner = tuple[str, int]  # Strategy id, instrument.
+
+
+class Holdings:
+    """The open orders and the holdings of every strategy.
+
+    Args:
+        account: A mirror of the ledger's account, fed by its snapshots.
+
+    Attributes:
+        account: The same.
+        working: All open orders.
+        lots: By owner: bought less sold.
+        fees_in_kind: By owner: what of it went into fees, in base.
+    """
+
+    __slots__ = ("account", "fees_in_kind", "lots", "working")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.working = WorkingOrders()
+        self.lots: dict[Owner, int] = {}
+        self.fees_in_kind: dict[Owner, Decimal] = {}
+
+    def fill(self, fill: FillEvent, instrument: Instrument) -> None:
+        """Follow a fill. The venue's own trade, a liquidation, closes what every strategy holds of the instrument."""
+        self.working.fill(fill)
+        index, strategy_id = fill.instrument, fill.strategy_id
+        if strategy_id == VENUE:
+            for owner in [owner for owner in self.lots if owner[1] == index]:
+                del self.lots[owner]
+                self.fees_in_kind.pop(owner, None)
+            return
+        owner = (strategy_id, index)
+        lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
+        self.lots[owner] = self.lots.get(owner, 0) + lots
+        if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
+            self.fees_in_kind[owner] = EXACT.add(self.fees_in_kind.get(owner, ZERO), fill.fee)
