@@ -14,7 +14,7 @@ from njord.backtest.equity import EquityRecorder
 from njord.backtest.fused_books import Books, Filled, Left, Sent
 from njord.backtest.fused_orders import Placed, PlacedBooks, order_terms, place_all
 from njord.backtest.fused_terms import NotFused, columns_range, fused_terms, warm_bars
-from njord.backtest.indicator_columns import IndicatorColumns
+from njord.backtest.indicator_columns import IndicatorColumns, IndicatorTiles
 from njord.backtest.market import IntArray, Marks
 from njord.backtest.market_bars import CHUNK_ROWS
 from njord.backtest.no_journal import NoJournal
@@ -140,15 +140,14 @@ def signal_of(strategy: SignalStrategy, columns: BarColumns) -> LevelArray:
         NotFused: A level does not fit into a byte.
     """
     n, n_indicators = len(columns), len(strategy.declared)
-    source, which = IndicatorColumns(columns), np.arange(n_indicators)
+    tiles, which = IndicatorTiles(columns, strategy.declared), np.arange(n_indicators)
     state, numbers = strategy.fresh_state(), strategy.fresh_numbers()
     signal = np.empty(padded(n), np.int8)
     tile = np.empty((n_indicators, min(n, TILE_ROWS)))
     for first in range(0, n, TILE_ROWS):
         if n - first < tile.shape[1]:
             tile = np.empty((n_indicators, n - first))
-        for row, indicator in enumerate(strategy.declared):
-            source.write_piece(indicator, first, tile[row])
+        tiles.write(first, tile)
         out = signal[first : first + tile.shape[1]]
         if not strategy.machine.levels_of(tile, which, state, numbers, out):
             raise NotFused(_BAD_LEVEL)
@@ -173,16 +172,7 @@ def looped(strategy: CompiledStrategy, columns: BarColumns, levels: Levels, term
         signal = signal_of(strategy, columns)
         # There is an order where the level changes, or none.
         orders = np.zeros((1 + np.count_nonzero(signal[1:] != signal[:-1]), ORDER_SIZE), np.int64)
-        run = walk(
-            signal,
-            signal.view(np.uint64),
-            bars,
-            levels,
-            terms,
-            warm_bars(strategy),
-            orders,
-            refusals,
-        )
+        run = walk(signal, signal.view(np.uint64), bars, levels, terms, warm_bars(strategy), orders, refusals)
     else:
         n, indicators = len(columns), indicator_columns(strategy, columns)
         orders = np.zeros((n, ORDER_SIZE), np.int64)

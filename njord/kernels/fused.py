@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels.book_jit import bare_kernel
-from njord.kernels.fused_account import Held, fill, is_out_of_range, refusal, send, wanted_lots
+from njord.kernels.fused_account import (
+    Held,
+    fill,
+    first_recent,
+    is_out_of_range,
+    refusal,
+    send,
+    wanted_lots,
+)
 from njord.kernels.fused_stats import trip_sums
 from njord.kernels.fused_tables import (
     BAD_LEVEL,
@@ -41,7 +49,6 @@ from njord.kernels.fused_tables import (
     PASSED,
     PROFIT,
     SECOND,
-    SENT_ROW,
     THIRD,
     Bars,
     LevelArray,
@@ -56,7 +63,6 @@ from njord.kernels.signals import Tables, walk
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 _DAY_NS = 86_400_000_000_000
-_MINUTE_NS = 60_000_000_000
 
 
 @bare_kernel
@@ -170,8 +176,7 @@ def run(
         if why == PASSED:
             if abs(wanted) > terms.lots_max:
                 return Run(MONEY_RANGE, row, n_orders, n_intents, held.cash, lots, n_invested)
-            while forgotten < n_orders and bars.ts_ns[orders[forgotten, SENT_ROW]] <= ts_ns - _MINUTE_NS:
-                forgotten += 1
+            forgotten = first_recent(orders, forgotten, n_orders, bars.ts_ns, ts_ns)
             n_intents += 1
             why = refusal(terms, wanted - lots, lots, close, worth, day_start, n_orders - forgotten)
         if why == PASSED:

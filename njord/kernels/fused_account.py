@@ -38,6 +38,7 @@ from njord.kernels.wide import ceil_ratio, floor_ratio, product_exceeds
 
 IntArray = NDArray[np.int64]
 
+MINUTE_NS = 60_000_000_000
 _worse_ticks = inner_kernel(matching.worse_ticks)
 
 
@@ -59,6 +60,8 @@ def _exact_products(a: int, b: int, c: int, d: int) -> Callable[[int, int, int, 
 
 register_jitable(limits.cap_exceeded)
 register_jitable(limits.day_is_lost)
+register_jitable(limits.size_refusal)
+register_jitable(limits.cap_refusal)
 refusal = inner_kernel(limits.refusal)
 
 
@@ -93,6 +96,14 @@ def fee_at(notional: int, numerator: int, divisor: int, step: int) -> int:
 
 
 @inner_kernel
+def first_recent(orders: IntArray, at: int, n_orders: int, ts_ns: IntArray, now_ns: int) -> int:
+    """Return the first order of the last minute, looked for from `at` on; the first column says at which row each was sent."""
+    while at < n_orders and ts_ns[orders[at, SENT_ROW]] <= now_ns - MINUTE_NS:
+        at += 1
+    return at
+
+
+@inner_kernel
 def send(orders: IntArray, at: int, row: int, change: int, intent: int) -> None:
     """Write an order that was approved at a bar's close."""
     orders[at, SENT_ROW] = row
@@ -118,6 +129,8 @@ def fill(terms: Terms, orders: IntArray, at: int, row: int, seen: int, held: Hel
 @inner_kernel
 def slipped(terms: Terms, seen: int, sign: int) -> int:
     """Return what a taker pays where the price `seen` was."""
+    if terms.slippage_numerator == 0:  # Saves a division.
+        return seen
     return int(_worse_ticks(seen, sign, terms.slippage_numerator, terms.slippage_denominator))
 
 

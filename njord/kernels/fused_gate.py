@@ -9,25 +9,16 @@ from typing import NamedTuple
 from njord.kernels.book_jit import bare_kernel
 from njord.kernels.fused_account import Held
 from njord.kernels.fused_tables import (
-    ABOVE_MAX,
-    BELOW_MIN,
     COLLAR,
-    DAILY_LOSS,
-    GROSS,
     GROWS,
     MALFORMED,
     NAKED_SHORT,
     NOT_BACKED,
-    NOTIONAL_BELOW_MIN,
     OPEN_ORDERS,
-    ORDER_NOTIONAL,
     PASSED,
-    POSITION,
-    RATE,
-    STRATEGY_RATE,
     Terms,
 )
-from njord.kernels.limits import cap_exceeded, day_is_lost
+from njord.kernels.limits import cap_refusal, size_refusal
 from njord.kernels.order_slots import IOC, IS_LIMIT, POST_ONLY, REDUCE_ONLY
 from njord.kernels.wide import product_exceeds, sum_exceeds
 
@@ -125,23 +116,12 @@ def answer(
         return GROWS
     if open_.n >= terms.max_open:
         return OPEN_ORDERS
-    if n_recent >= base.per_minute:
-        return RATE
-    if n_recent >= base.strategy_per_minute:
-        return STRATEGY_RATE
-    if growth and base.daily_loss.is_on and day_is_lost(base.daily_loss, day_start - equity, day_start):
-        return DAILY_LOSS
-    if growth and cap_exceeded(base.order_notional, growth * highest * unit, equity):
-        return ORDER_NOTIONAL
     reached = abs(held + sign * (ahead + lots))
-    if reached > max(size, abs(held + open_.buys), abs(held - open_.sells)):
-        worth = reached * highest * unit
-        if cap_exceeded(base.position, worth, equity):
-            return POSITION
-        if cap_exceeded(base.gross, worth, equity):
-            return GROSS
-    if growth == 0:
-        return PASSED
+    is_larger = reached > max(size, abs(held + open_.buys), abs(held - open_.sells))
+    worth = reached * highest * unit if is_larger else 0
+    why = cap_refusal(base, growth * highest * unit, worth, equity, day_start, n_recent)
+    if why != PASSED or growth == 0:
+        return why
     if sign < 0 and not base.may_short:
         return NAKED_SHORT
     return PASSED if _is_backed(terms, wish, open_, held, equity, close) else NOT_BACKED
@@ -153,12 +133,9 @@ def _form(terms: OrderTerms, wish: Wish, close: int) -> int:
     base, limit = terms.base, wish.limit
     if _is_malformed(wish):
         return MALFORMED
-    if wish.lots < base.min_lots:
-        return BELOW_MIN
-    if wish.lots > base.max_lots:
-        return ABOVE_MAX
-    if (limit or close) * wish.lots * base.unit < base.min_notional:
-        return NOTIONAL_BELOW_MIN
+    why = size_refusal(base, wish.lots, (limit or close) * wish.lots * base.unit)
+    if why != PASSED:
+        return why
     return COLLAR if limit and _is_outside(terms, limit, close) else PASSED
 
 

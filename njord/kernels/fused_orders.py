@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels.book_jit import bare_kernel
-from njord.kernels.fused_account import Held, is_out_of_range
+from njord.kernels.fused_account import Held, first_recent, is_out_of_range
 from njord.kernels.fused_book import (
     B_KIND,
     B_LIMIT,
@@ -70,7 +70,6 @@ from njord.kernels.order_slots import CANCELED as TO_CANCEL
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 _DAY_NS = 86_400_000_000_000
-_MINUTE_NS = 60_000_000_000
 
 
 class OrdersRun(NamedTuple):
@@ -180,7 +179,7 @@ def run(
         if slots[HEAD, ASKED] | slots[HEAD, TO_CANCEL] == 0:
             continue
         if row + 1 >= warm_bars:
-            forgotten = _forgotten(desk.placed, n_orders, forgotten, bars.ts_ns, ts_ns - _MINUTE_NS)
+            forgotten = first_recent(desk.placed, forgotten, n_orders, bars.ts_ns, ts_ns)
             said = Said(DONE, n_book, n_orders, n_intents)
             said = _speak(terms, desk, row, said, n_orders - forgotten, held, close, day_start, refusals)
             if said.code != DONE:
@@ -190,14 +189,6 @@ def run(
         slots[HEAD, ASKED] = slots[HEAD, TO_CANCEL] = 0
     n_invested += n - since if held.lots else 0
     return OrdersRun(DONE, n, n_orders, n_intents, held.cash, held.lots, n_invested, n_fills)
-
-
-# The first order that was approved after a time, from one on that was not.
-@bare_kernel
-def _forgotten(placed: IntArray, n_orders: int, at: int, times: IntArray, until_ns: int) -> int:
-    while at < n_orders and times[placed[at, PLACED_ROW]] <= until_ns:
-        at += 1
-    return at
 
 
 # Cancels first, then orders, both by slot. What is canceled counts until all have been asked about: the venue has yet

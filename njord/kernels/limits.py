@@ -66,6 +66,41 @@ def day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
     )
 
 
+def size_refusal(limits: Limits | Terms, lots: int, notional: int) -> int:
+    """Return what the instrument's filters say of an order's size: PASSED, or why not."""
+    if lots < limits.min_lots:
+        return BELOW_MIN
+    if lots > limits.max_lots:
+        return ABOVE_MAX
+    return NOTIONAL_BELOW_MIN if notional < limits.min_notional else PASSED
+
+
+def cap_refusal(
+    limits: Limits | Terms, growth: int, reached: int, equity: int, day_start: int, n_recent: int
+) -> int:
+    """Return what rates, the day's loss and the caps on worth say: PASSED, or why not.
+
+    Args:
+        limits: What is asked.
+        growth: What the order adds to the position, in units; 0 if it adds nothing.
+        reached: The largest position that it can lead to, in units; 0 if that is none larger than without it.
+        equity: In units, as is `day_start`.
+        day_start: What the UTC day began with.
+        n_recent: Orders approved in the last minute, all of one strategy.
+    """
+    if n_recent >= limits.per_minute:
+        return RATE
+    if n_recent >= limits.strategy_per_minute:
+        return STRATEGY_RATE
+    if growth and limits.daily_loss.is_on and day_is_lost(limits.daily_loss, day_start - equity, day_start):
+        return DAILY_LOSS
+    if growth and cap_exceeded(limits.order_notional, growth, equity):
+        return ORDER_NOTIONAL
+    if reached and cap_exceeded(limits.position, reached, equity):
+        return POSITION
+    return GROSS if reached and cap_exceeded(limits.gross, reached, equity) else PASSED
+
+
 def refusal(
     limits: Limits | Terms, change: int, held: int, close: int, equity: int, day_start: int, n_recent: int
 ) -> int:
@@ -81,35 +116,20 @@ def refusal(
     """
     lots, unit = abs(change), limits.unit
     notional = close * lots * unit
-    if lots < limits.min_lots:
-        return BELOW_MIN
-    if lots > limits.max_lots:
-        return ABOVE_MAX
-    if notional < limits.min_notional:
-        return NOTIONAL_BELOW_MIN
-    if n_recent >= limits.per_minute:
-        return RATE
-    if n_recent >= limits.strategy_per_minute:
-        return STRATEGY_RATE
+    why = size_refusal(limits, lots, notional)
+    if why != PASSED:
+        return why
     after = held + change
     closes = 0 if held == 0 or (held > 0) == (change > 0) else min(lots, abs(held))
     growth = lots - closes
-    if growth and limits.daily_loss.is_on and day_is_lost(limits.daily_loss, day_start - equity, day_start):
-        return DAILY_LOSS
-    if growth and cap_exceeded(limits.order_notional, growth * close * unit, equity):
-        return ORDER_NOTIONAL
-    if abs(after) > abs(held):
-        worth = abs(after) * close * unit
-        if cap_exceeded(limits.position, worth, equity):
-            return POSITION
-        if cap_exceeded(limits.gross, worth, equity):
-            return GROSS
-    if growth == 0:
-        return PASSED
+    worth = abs(after) * close * unit  # Of the position after the fill.
+    reached = worth if abs(after) > abs(held) else 0
+    why = cap_refusal(limits, growth * close * unit, reached, equity, day_start, n_recent)
+    if why != PASSED or growth == 0:
+        return why
     if change < 0 and not limits.may_short:
         return NAKED_SHORT
-    # What stands behind the position after the fill; fee, slippage and buffer are paid on all that is traded.
-    backing = abs(after) * close * unit
-    if product_exceeds(notional, limits.cost_numerator, equity - backing, limits.cost_denominator):
+    # Fee, slippage and buffer are paid on all that is traded.
+    if product_exceeds(notional, limits.cost_numerator, equity - worth, limits.cost_denominator):
         return NOT_BACKED
     return PASSED

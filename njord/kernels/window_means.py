@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels.book_jit import bare_kernel
+from njord.kernels.quotients import quotient, reciprocal
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -17,9 +18,10 @@ def running_sums(xs: IntArray, sums: IntArray) -> None:
     """Write the sums of the first 0, 1, ... n values, shape (n + 1,); they may wrap, their differences are right."""
     total = 0
     sums[0] = 0
-    for row in range(xs.size):
+    after = sums[1:]
+    for row in range(np.uint64(xs.size)):
         total += xs[row]
-        sums[row + 1] = total
+        after[row] = total
 
 
 @bare_kernel
@@ -32,64 +34,59 @@ def scaled_means(
         sums: Of `running_sums`, shape (n + 1,); a window's own sum must fit (`rolling_batch.check_total`).
         window: In rows, >= 1.
         multiple: A whole number.
-        divisor: A power of ten.
+        divisor: A power of ten, at most 10**18.
         first: The row of the first value that is written.
         out: Shape (n_rows,).
     """
-    n, length = out.size, float(window)
-    n_without = max(0, min(n, window - 1 - first))
-    for at in range(n_without):
-        out[at] = np.nan
+    length = float(window)
+    n_without = max(0, min(out.size, window - 1 - first))
+    out[:n_without] = np.nan
+    means = out[n_without:]
+    heads, tails = sums[first + n_without + 1 :], sums[first + n_without + 1 - window :]
+    length_high, length_low = reciprocal(length)
+    high, low = reciprocal(divisor)
+    n = np.uint64(means.size)  # Unsigned rows need no look at what they would be from the end.
     if multiple == 1.0:  # Nearly always, and a multiplication by it changes no bit.
-        for at in range(n_without, n):
-            end = first + at + 1
-            out[at] = float(sums[end] - sums[end - window]) / length / divisor
+        for row in range(n):
+            mean = quotient(float(heads[row] - tails[row]), length, length_high, length_low)
+            means[row] = quotient(mean, divisor, high, low)
         return
-    for at in range(n_without, n):
-        end = first + at + 1
-        out[at] = float(sums[end] - sums[end - window]) / length * multiple / divisor
+    for row in range(n):
+        mean = quotient(float(heads[row] - tails[row]), length, length_high, length_low)
+        means[row] = quotient(mean * multiple, divisor, high, low)
 
 
 @bare_kernel
-def rolled_means(
+def tile_means(
     xs: IntArray,
-    window: int,
+    first: int,
+    windows: IntArray,
+    rows: IntArray,
     multiple: float,
     divisor: float,
-    first: int,
-    total: int,
     sums: IntArray,
-    out: FloatArray,
-) -> int:
-    """Write what `scaled_means` says from row `first` on, without running sums of the whole column.
+    tile: FloatArray,
+) -> None:
+    """Write what `scaled_means` says of some windows from row `first` on, without running sums of the whole column.
 
     Args:
         xs: Shape (n,); a window's own sum must fit.
-        window: In rows, >= 1.
-        multiple: A whole number.
-        divisor: A power of ten.
         first: The row of the first value that is written.
-        total: The sum of the window that ends before `first`, as this function returned it; 0 at row 0.
-        sums: Shape (n_rows,), scratch.
-        out: Shape (n_rows,).
-
-    Returns:
-        The sum of the window that ends with the last row written.
+        windows: Shape (k,), in rows, >= 1.
+        rows: Shape (k,): where in `tile` each goes.
+        multiple: A whole number.
+        divisor: A power of ten, at most 10**18.
+        sums: Scratch, longer than twice the longest window.
+        tile: Shape (m, n_rows).
     """
-    n, length = out.size, float(window)
-    n_without = max(0, min(n, window - first))
-    for at in range(n_without):
-        total += xs[first + at]
-        sums[at] = total
-    for at in range(n_without, n):
-        total += xs[first + at] - xs[first + at - window]
-        sums[at] = total
-    if multiple == 1.0:
-        for at in range(n):
-            out[at] = float(sums[at]) / length / divisor
-    else:
-        for at in range(n):
-            out[at] = float(sums[at]) / length * multiple / divisor
-    for at in range(max(0, min(n, window - 1 - first))):
-        out[at] = np.nan
-    return total
+    longest = 0
+    for window in windows:
+        longest = max(longest, window)
+    length = sums.size - longest - 1
+    for at in range(0, tile.shape[1], length):
+        end = min(at + length, tile.shape[1])
+        begin = max(0, first + at - longest)
+        running_sums(xs[begin : first + end], sums)
+        for each in range(windows.size):
+            out = tile[rows[each], at:end]
+            scaled_means(sums, windows[each], multiple, divisor, first + at - begin, out)

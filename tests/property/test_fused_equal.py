@@ -139,6 +139,7 @@ def prepared_run(
         {
             "backtest": {**settings, "risk_profile": "drawn"},
             "paper": {"risk_profile": "drawn"},
+            "live": {"risk_profile": "drawn"},
             "risk": {"profiles": {"drawn": profile}},
         }
     )
