@@ -7,7 +7,8 @@ or whose strategy raises, is run on the ordered engine, which knows no bounds an
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ from njord.strategies.compiled_orders import OrderStrategy
 from njord.strategies.indicators import Indicator
 
 BATCH = 128  # Points in one call at most: between calls who waits is told.
+POOL_BYTES = 8 * 2**20  # Of indicators, in one room: points come in an order that needs few at a time.
 
 
 class _Ready(NamedTuple):
@@ -54,6 +56,7 @@ class FastEvaluator:
 
     Args:
         spec: What all points share.
+        on_read: Called when the data have been read, before what is compiled is loaded.
 
     Raises:
         UserError: The strategy does not load, or the data can not be used.
@@ -63,7 +66,7 @@ class FastEvaluator:
     engine = "fast"
     why_ordered = ""
 
-    def __init__(self, spec: PointSpec) -> None:
+    def __init__(self, spec: PointSpec, on_read: Callable[[], None] = lambda: None) -> None:
         self._spec = spec
         self._found = load_strategies(spec.request.strategies)
         request = spec.request
@@ -75,11 +78,12 @@ class FastEvaluator:
         self._ordered: OrderedEvaluator | None = None
         self.n_bars = self._markets.n_events
         self._lock = threading.Lock()
-        self._local = threading.local()
+        self._rooms: list[Room] = []  # Those that no thread is in.
         self._cuts: dict[tuple[Window, int], Cut] = {}
         self._terms: dict[tuple[object, ...], tuple[Terms, Levels]] = {}
         self._placing: dict[int, OrderTerms] = {}  # By the highest price.
         try:
+            on_read()
             self._check()
         except BaseException:
             self.close()
@@ -94,8 +98,8 @@ class FastEvaluator:
         """Return a score for every point, in order; see `Evaluator`."""
         scores: dict[int, Score] = {}
         batch: list[_Ready] = []
-        for at, params in enumerate(points):
-            ready = self._ready(at, params, window)
+        for at in _neighborly(points):
+            ready = self._ready(at, points[at], window)
             if isinstance(ready, Score):
                 scores[at] = ready
                 continue
@@ -110,8 +114,10 @@ class FastEvaluator:
         return [scores[at] for at in range(len(points))]
 
     def close(self) -> None:
-        """Let go of the data."""
+        """Let go of the data, and of all tables."""
         self._markets.close()
+        self._cuts.clear()
+        self._rooms.clear()
         if self._ordered is not None:
             self._ordered.close()
 
@@ -192,29 +198,30 @@ class FastEvaluator:
     def _evaluate(
         self, batch: list[_Ready], points: Sequence[Params], window: Window, scores: dict[int, Score]
     ) -> None:
-        room = self._room(batch[0])
         out = np.zeros((len(batch), SCORE_SIZE))
         blocks = np.zeros((len(batch), self._spec.n_blocks, 3))
+        with self._room(batch[0]) as room:
+            self._run(batch, room, out, blocks)
+        for row, ready in enumerate(batch):
+            params = points[ready.at]
+            scores[ready.at] = (
+                self._score(params, ready.cut, out[row], blocks[row])
+                if out[row, table.CODE] == DONE
+                else self._slowly(params, window)
+            )
+
+    def _run(self, batch: list[_Ready], room: Room, out: FloatArray, blocks: FloatArray) -> None:
         try:
             if isinstance(batch[0].strategy, SignalStrategy):
                 self._run_signals(batch, room, out, blocks)
             else:
                 self._run_other(batch[0], room, out[0], blocks[0])
         except (IndexError, ValueError, ZeroDivisionError, OverflowError):
-            out[:, table.CODE] = (
-                table.BAD_LEVEL
-            )  # One of them raised: which, and where, the ordered engine says.
+            # One of them raised: which, and where, the ordered engine says.
+            out[:, table.CODE] = table.BAD_LEVEL
         for row, ready in enumerate(batch):
-            code = int(out[row, table.CODE])
-            if code == NOT_SUMMED:
+            if out[row, table.CODE] == NOT_SUMMED:
                 self._run_other(ready, room, out[row], blocks[row])
-                code = int(out[row, table.CODE])
-            params = points[ready.at]
-            scores[ready.at] = (
-                self._score(params, ready.cut, out[row], blocks[row])
-                if code == DONE
-                else self._slowly(params, window)
-            )
 
     def _run_signals(self, batch: list[_Ready], room: Room, out: FloatArray, blocks: FloatArray) -> None:
         first, done = batch[0], 0
@@ -305,13 +312,20 @@ class FastEvaluator:
         trips = trip_sums(tables.orders, run.n_orders, terms.unit, terms.fee_step, tables.open_lots)
         _write(out, run, trips, sums, per_money, final)
 
-    def _room(self, ready: _Ready) -> Room:
-        held: tuple[Cut, Room] | None = getattr(self._local, "room", None)
+    # There are as many as there ever were threads at a time, whoever they are.
+    @contextmanager
+    def _room(self, ready: _Ready) -> Iterator[Room]:
+        with self._lock:
+            room = self._rooms.pop() if self._rooms else None
         n_indicators = len(ready.strategy.declared)
-        if held is None or held[0] is not ready.cut or held[1].columns.shape[0] < 2 * n_indicators:
-            self._local.room = None  # The one before goes first.
-            held = self._local.room = (ready.cut, Room(ready.cut, n_indicators))
-        return held[1]
+        if room is None or not room.serves(ready.cut, n_indicators):
+            room = None  # The one before goes first.
+            room = Room(ready.cut, n_indicators, POOL_BYTES)
+        try:
+            yield room
+        finally:
+            with self._lock:
+                self._rooms.append(room)
 
     def _score(self, params: Params, cut: Cut, out: FloatArray, blocks: FloatArray) -> Score:
         moments, capital = _moments(out), self._capital
@@ -344,6 +358,13 @@ class FastEvaluator:
             blocks=tuple((int(n), first, second) for n, first, second in blocks.tolist()),
             engine="fast",
         )
+
+
+# The parameter with the most values turns slowest: each of its indicators is computed once, beside the few of the others.
+def _neighborly(points: Sequence[Params]) -> list[int]:
+    n_values = [len(set(values)) for values in zip(*points, strict=False)]
+    axes = sorted(range(len(n_values)), key=lambda axis: -n_values[axis])
+    return sorted(range(len(points)), key=lambda at: [points[at][axis] for axis in axes])
 
 
 def _write(

@@ -19,7 +19,7 @@ from njord.kernels.signals import Tables, padded
 from njord.strategies.features import BarColumns, FloatArray, IntArray
 from njord.strategies.indicators import Indicator
 
-POOL_BYTES = 24 * 2**20  # Of one thread.
+POOL_BYTES = 24 * 2**20  # If nothing else is said.
 
 
 class Cut(NamedTuple):
@@ -58,15 +58,17 @@ def cut_of(market: RecordedMarket, start_ns: int | None, n_blocks: int) -> Cut:
 
 
 class Room:
-    """Tables and indicators of one thread on one cut.
+    """Tables and indicators of one thread at a time, on one cut.
 
     Args:
         cut: The bars.
         n_indicators: Of one point; two points' fit in any case.
+        pool_bytes: What the pool of indicators takes.
     """
 
-    def __init__(self, cut: Cut, n_indicators: int) -> None:
+    def __init__(self, cut: Cut, n_indicators: int, pool_bytes: int = POOL_BYTES) -> None:
         n = cut.n
+        self._cut = cut
         signal = np.empty(padded(n), np.int8)
         self.tables = Tables(
             signal=signal,
@@ -79,8 +81,12 @@ class Room:
         )
         self.equity = np.empty(n, np.int64)
         self._indicators = IndicatorColumns(cut.columns)
-        self.columns: FloatArray = np.empty((max(2 * n_indicators, POOL_BYTES // (8 * n)), n))
+        self.columns: FloatArray = np.empty((max(2 * n_indicators, pool_bytes // (8 * n)), n))
         self._row_of: OrderedDict[Indicator, int] = OrderedDict()  # The one used last is at the end.
+
+    def serves(self, cut: Cut, n_indicators: int) -> bool:
+        """Say whether it is a room for these bars, with as many indicators of one point."""
+        return self._cut is cut and self.columns.shape[0] >= 2 * n_indicators
 
     def fits(self, wanted: dict[Indicator, None], more: tuple[Indicator, ...]) -> bool:
         """Say whether all of these indicators can be held at once."""

@@ -4,6 +4,7 @@ The fused engine is preferred, which gives the same fills, wherever it can expre
 every point message by message.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from njord.backtest.ordered_points import OrderedEvaluator
@@ -13,8 +14,15 @@ from njord.core.errors import ConfigError
 EngineChoice = Literal["auto", "fast", "ordered"]
 
 
-def open_evaluator(spec: PointSpec, engine: EngineChoice = "auto") -> Evaluator:
+def open_evaluator(
+    spec: PointSpec, engine: EngineChoice = "auto", on_read: Callable[[], None] = lambda: None
+) -> Evaluator:
     """Return what evaluates points of `spec`; the caller closes it.
+
+    Args:
+        spec: What to open.
+        engine: Which one.
+        on_read: Called when the fast engine has read the data, before it loads what is compiled.
 
     Raises:
         UserError: The strategy does not load, the data can not be used, or `engine` is "fast" and the run can not be fused.
@@ -25,7 +33,7 @@ def open_evaluator(spec: PointSpec, engine: EngineChoice = "auto") -> Evaluator:
     from njord.backtest.fused_terms import NotFused
 
     try:
-        return FastEvaluator(spec)
+        return FastEvaluator(spec, on_read)
     except NotFused as refusal:
         if engine == "fast":
             raise ConfigError(f"the fast engine can not run this: {refusal}", "use --engine auto") from None

@@ -42,6 +42,30 @@ class ArrayRows:
         """Do nothing: the arrays go with their last user."""
 
 
+class _HeldFeed(BarFeed):
+    """Some rows of bars in memory; its columns are views."""
+
+    def __init__(
+        self, bars: BarDataset, held: BarColumns, instrument: int, rows: tuple[int, int], n_datasets: int
+    ) -> None:
+        super().__init__(bars, instrument, rows, n_datasets)
+        self._held = held
+
+    def columns(self) -> BarColumns:
+        """Return the rows of the run as one array per column."""
+        held, (first, end) = self._held, self.rows
+        return BarColumns(
+            instrument=held.instrument,
+            ts_open_ns=held.ts_open_ns[first:end],
+            ts_ns=held.ts_ns[first:end],
+            open=held.open[first:end],
+            high=held.high[first:end],
+            low=held.low[first:end],
+            close=held.close[first:end],
+            volume_lots=held.volume_lots[first:end],
+        )
+
+
 class PointMarkets:
     """Opens data once, and cuts markets for points from them.
 
@@ -59,7 +83,7 @@ class PointMarkets:
         self.instruments = market.instruments
         self.n_events, self.start_ns, self.end_ns = market.n_events, market.start_ns, market.end_ns
         self._ticks: dict[Window, RecordedMarket] = {}
-        self._bars: list[tuple[BarDataset, NDArray[np.int64]]] = []
+        self._bars: list[tuple[BarDataset, BarColumns]] = []
         if has_ticks(market):
             self._ticks[Window()] = market
             return
@@ -80,7 +104,8 @@ class PointMarkets:
         if not self._bars:
             return self._tick_window(window)
         feeds = []
-        for index, (bars, ts_ns) in enumerate(self._bars):
+        for index, (bars, columns) in enumerate(self._bars):
+            ts_ns = columns.ts_ns
             first = 0 if window.start_ns is None else int(np.searchsorted(ts_ns, window.start_ns))
             end = ts_ns.size if window.end_ns is None else int(np.searchsorted(ts_ns, window.end_ns))
             if first >= end:
@@ -89,7 +114,7 @@ class PointMarkets:
                     f"its bars close from {at(int(ts_ns[0]))} to {at(int(ts_ns[-1]))}",
                 )
             first = max(0, first - max(0, warm_up - 1))
-            feeds.append(BarFeed(bars, index, (first, end), len(self._bars)))
+            feeds.append(_HeldFeed(bars, columns, index, (first, end), len(self._bars)))
         return RecordedMarket(feeds)
 
     def close(self) -> None:
@@ -109,7 +134,7 @@ class PointMarkets:
         return self._ticks[window]
 
 
-def _in_memory(market: RecordedMarket, index: int) -> tuple[BarDataset, NDArray[np.int64]]:
+def _in_memory(market: RecordedMarket, index: int) -> tuple[BarDataset, BarColumns]:
     columns, source = market.columns(index), market.sources[index]
     assert columns is not None
     dataset = BarDataset(
@@ -121,7 +146,7 @@ def _in_memory(market: RecordedMarket, index: int) -> tuple[BarDataset, NDArray[
         certificate=source.certificate,
         assumptions=source.assumptions,
     )
-    return dataset, columns.ts_ns
+    return dataset, columns
 
 
 def _bound(ts_ns: int | None) -> str:

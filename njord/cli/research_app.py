@@ -39,6 +39,9 @@ def sweep(
 
     Exit codes: 0 done, 2 wrong input, 3 every point failed, 4 the disk or the engine failed, 130 interrupted.
     """
+    from njord.research.resident import keep_nothing_freed
+
+    keep_nothing_freed()
     from njord.cli.request import flags_of, terms_settings
     from njord.cli.sweep import run
 

@@ -26,11 +26,13 @@ from njord.core.errors import ConfigError
 from njord.core.registry import nearest
 from njord.core.units import NS_PER_S
 from njord.research.axes import parse_axes
-from njord.research.sweep import Sweep, Wishes
+from njord.research.resident import give_back
+from njord.research.sweep import Sweep
 from njord.research.sweep_page import write_page
 from njord.research.sweep_result import SweepResult, encode, read_plan
 from njord.research.sweep_store import ROWS
 from njord.research.sweep_table import write_csv
+from njord.research.sweep_wishes import Wishes
 
 ENGINES: dict[str, EngineChoice] = {"auto": "auto", "fast": "fast", "ordered": "ordered"}
 _EXAMPLE = "for example njord sweep sma_cross --data BTCUSDT-1m.csv --param fast=5,10,20"
@@ -67,6 +69,7 @@ def run(
     if result is None:
         print(_json(sweep.forecast) if json_out else forecast_line(sweep.forecast))
         return EXIT_OK
+    give_back()
     page = write_page(search.resume or result.folder)
     if json_out:
         sys.stdout.write(encode(result).decode())

@@ -17,7 +17,7 @@ COUNT_MAX = (
 SAMPLES = 3
 MEASURE_S = 5.0  # No more samples are begun after this time.
 CHUNK_S = 0.5  # What a task should take: a kill costs no more than that of each worker.
-CHUNK_MAX = 2048
+CHUNK_MAX = 512
 _FAST_SAMPLE = 64  # Points of one call: the fast engine is made for many.
 
 

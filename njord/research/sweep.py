@@ -6,7 +6,6 @@ decides is in the plan, so that a sweep that was interrupted or killed goes on f
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,21 +17,19 @@ from njord.adapters.clock import Stopwatch
 from njord.adapters.source_hash import package_hash
 from njord.backtest.ordered_points import typed_point
 from njord.backtest.point import Evaluator, Params, PointSpec, Score, Window
-from njord.backtest.points import EngineChoice, open_evaluator
+from njord.backtest.points import open_evaluator
 from njord.backtest.request import Typed, load_strategies
-from njord.core.config import config_hash
+from njord.core.config_shapes import config_hash
 from njord.core.errors import ConfigError, StrategyError
 from njord.core.ids import short_hash
-from njord.core.registry import nearest
-from njord.research.axes import Axis
 from njord.research.executors import Workers, n_workers_of
 from njord.research.forecast import Forecast, forecast
 from njord.research.grid import Grid
+from njord.research.resident import give_back
 from njord.research.sampler import Draws
 from njord.research.sampler_optuna import (
     OptunaSearch,
     Proposal,
-    need_optuna,
     rounds,
     rung_blocks,
 )
@@ -41,13 +38,10 @@ from njord.research.sweep_honesty import judge
 from njord.research.sweep_result import (
     OF_OPTUNA,
     PLAN,
-    PRUNERS,
     RESULT,
-    SAMPLERS,
     SweepPlan,
     SweepResult,
     TwinScore,
-    check_objective,
     encode,
     goodness,
     read_plan,
@@ -55,27 +49,12 @@ from njord.research.sweep_result import (
 )
 from njord.research.sweep_store import N_RUNGS, SweepStore, replace_file, row_of, score_of
 from njord.research.sweep_table import PRUNED, Finisher
+from njord.research.sweep_wishes import Wishes, check_wishes
 from njord.research.sweep_worker import Opening, adopt, evaluate, forget
 
 Progress = Callable[[int, int], None]  # Points done, points in all.
 _ROUND_ON_DASK = 4  # Points that are asked for at a time, where nobody knows how many workers there will be.
 IN_SAMPLE_ONLY = "in sample only: no part of the data was held out, every number flatters"
-
-
-class Wishes(msgspec.Struct, frozen=True, kw_only=True):
-    """How a sweep is to search; see `SweepPlan`."""
-
-    axes: tuple[Axis, ...]
-    objective: str = "sharpe"
-    sampler: str = "grid"
-    pruner: str = "none"
-    n_points: int | None = None
-    seed: int = 42
-    n_top: int = 10
-    holdout: Decimal = Decimal("0.3")
-    workers: str = "1"
-    engine: EngineChoice = "auto"
-    typed: dict[str, Any] = {}
 
 
 class Sweep:
@@ -97,9 +76,12 @@ class Sweep:
         self._spec, self._wishes = spec, wishes
         self._found = load_strategies(spec.request.strategies)
         self._grid = Grid(wishes.axes)
+        give_back()  # What start-up has read: the peak of a sweep is that of its largest stage.
         self._data = sweep_data(spec, self._found[0], self._grid)
         window, _ = self._data.split(wishes.holdout)
-        self._evaluator: Evaluator = open_evaluator(spec, wishes.engine)
+        give_back()
+        self._evaluator: Evaluator = open_evaluator(spec, wishes.engine, give_back)
+        give_back()
         try:
             self.forecast: Forecast = forecast(
                 self._evaluator,
@@ -113,6 +95,7 @@ class Sweep:
         except BaseException:
             self._evaluator.close()
             raise
+        give_back()
         self.plan = _plan(spec, wishes, self._found[0], self._data, self._evaluator, self.forecast)
 
     def accepts(self, params: Params) -> bool:
@@ -151,6 +134,7 @@ class Sweep:
             try:
                 search = self._learn if plan.sampler in OF_OPTUNA else self._walk
                 n_refused = search(store, workers, opening, progress)
+                workers.close()
                 return self._finish(folder, store, n_refused, watch, state)
             finally:
                 forget(opening.key)
@@ -264,7 +248,10 @@ class Sweep:
         outside: Sequence[Score | None] = [None] * len(inside)
         if plan.holdout is not None:
             outside = self._evaluator.evaluate([score.params for score in inside], plan.holdout)
+        self._evaluator.close()
+        give_back()
         finisher.write(folder)
+        give_back()
         honesty = judge(plan, self._data, store, inside[0], state) if inside and state else None
         twins = tuple(
             TwinScore(inside=best.score, outside=twin, neighbors=best.neighbors, n_neighbors=best.n_neighbors)
@@ -295,40 +282,6 @@ _SAID = (
     "strategy", "symbol", "data", "axes", "shared", "objective", "sampler", "pruner", "seed", "engine", "why_ordered",
     "window", "holdout",
 )  # fmt: skip
-
-
-def check_wishes(wishes: Wishes) -> None:
-    """Refuse what no sweep can do.
-
-    Raises:
-        ConfigError: One line says what.
-    """
-    check_objective(wishes.objective)
-    n_workers_of(wishes.workers)
-    for flag, value, known in (
-        ("--sampler", wishes.sampler, SAMPLERS),
-        ("--pruner", wishes.pruner, PRUNERS),
-    ):
-        if value not in known:
-            raise ConfigError(f"{flag} {value!r} is not known", nearest(value, known))
-    if wishes.n_points is not None and wishes.n_points < 1:
-        raise ConfigError(f"--points must be >= 1, was {wishes.n_points}", "for example --points 100")
-    if wishes.n_top < 1:
-        raise ConfigError(f"--top must be >= 1, was {wishes.n_top}", "for example --top 10")
-    if wishes.sampler == "grid" and wishes.n_points is not None:
-        raise ConfigError(
-            f"--points {wishes.n_points}: a grid evaluates all of its points", "add --sampler random"
-        )
-    if wishes.sampler != "grid" and wishes.n_points is None:
-        raise ConfigError(
-            f"--sampler {wishes.sampler} needs to know how many points", "for example --points 100"
-        )
-    if wishes.pruner != "none" and wishes.sampler not in OF_OPTUNA:
-        raise ConfigError(
-            f"--pruner {wishes.pruner} needs a sampler that learns, not {wishes.sampler}", "add --sampler tpe"
-        )
-    if wishes.sampler in OF_OPTUNA:
-        need_optuna(wishes.sampler)
 
 
 def _plan(

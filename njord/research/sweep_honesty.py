@@ -51,7 +51,7 @@ def judge(plan: SweepPlan, data: SweepData, store: SweepStore, best: Score, stat
         count = ledger.count(subject.idea, data.interval_ns, synthetic=subject.synthetic)
     except DataError as failure:
         error = str(failure)
-        sharpes = store.column("sharpe")[store.column("error") == b""] / _yearly(data)
+        sharpes = store.column("sharpe")[~store.has_error()] / _yearly(data)
         sharpes = sharpes[np.isfinite(sharpes)]
         count = TrialCount(
             n=store.n_rows,
@@ -71,11 +71,11 @@ def _plain(report: SelectionReport) -> dict[str, Any]:
 
 def _trials(plan: SweepPlan, data: SweepData, store: SweepStore) -> Iterator[Trial]:
     grid, window, yearly = Grid(plan.axes), plan.window, _yearly(data)
-    columns = (store.column(name) for name in ("index", "sharpe", "error"))
-    for index, sharpe, error in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (store.column("index"), store.column("sharpe"), store.has_error())
+    for index, sharpe, has_failed in zip(*(column.tolist() for column in columns), strict=True):
         text = data.canonical(grid.at(index))
         identity = data.subject.identity(text, window.start_ns, window.end_ns)
-        yield Trial(identity, math.nan if error else sharpe / yearly)
+        yield Trial(identity, math.nan if has_failed else sharpe / yearly)
 
 
 def _yearly(data: SweepData) -> float:
@@ -96,7 +96,7 @@ def _ratios(best: Score, data: SweepData) -> Ratios:
 
 # In axis order, so that they do not depend on who was done first.
 def _blocks(store: SweepStore) -> FloatArray | None:
-    places = np.flatnonzero(store.column("error") == b"")
+    places = np.flatnonzero(~store.has_error())
     places = places[np.argsort(store.column("index")[places], kind="stable")]
     chosen = places[list(spread(places.size, PBO_POINTS_MAX))] if places.size else places
     blocks: FloatArray = store.take(chosen)["blocks"]

@@ -120,6 +120,13 @@ class SweepStore:
         pieces = [piece[name].copy() for piece in self._pieces()]
         return np.concatenate(pieces) if pieces else np.empty(0, dtype=self._type[name])
 
+    def has_error(self, prefix: str = "") -> NDArray[np.bool_]:
+        """Say of all rows whether they have an error that begins with `prefix`; the texts themselves are not held."""
+        begins = prefix.encode()
+        errors = (piece["error"] for piece in self._pieces())
+        flags = [(error != b"") & np.char.startswith(error, begins) for error in errors]
+        return np.concatenate([np.empty(0, dtype=np.bool_), *flags])
+
     def take(self, places: NDArray[np.intp]) -> Rows:
         """Return the rows at some places, in that order."""
         rows = np.empty(places.size, dtype=self._type)

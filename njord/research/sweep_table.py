@@ -60,9 +60,8 @@ class Finisher:
 
     def overview(self) -> Overview:
         """Return the figures of all rows."""
-        errors = self._store.column("error")[self._order]
-        has_failed = errors != b""
-        is_pruned = np.char.startswith(errors, PRUNED.encode()) if errors.size else has_failed
+        has_failed = self._store.has_error()[self._order]
+        is_pruned = self._store.has_error(PRUNED)[self._order]
         values = self._store.column(self._plan.objective)[self._order]
         good = np.where(has_failed, np.nan, values * OBJECTIVES[self._plan.objective])
         known = np.flatnonzero(~np.isnan(good))
@@ -70,7 +69,7 @@ class Finisher:
         ranked = known[np.lexsort((known, -good[known]))][: self._plan.n_top]
         rows = self._store.take(self._order[ranked])
         return Overview(
-            n_points=int(errors.size),
+            n_points=self._order.size,
             n_failed=int(np.count_nonzero(has_failed & ~is_pruned)),
             n_pruned=int(np.count_nonzero(is_pruned)),
             positive_share=float(earned.mean()) if earned.size else math.nan,

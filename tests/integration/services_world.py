@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from njord.apps.services_run import RUN_KEY, Announced, decode_announced
 from tests.redis_server import RedisServer
+from tests.warm_njord import warm_njord
 
 NJORD = str(Path(sys.executable).with_name("njord"))
 NAMES = ("paper", "md", "strat", "risk")
@@ -44,7 +45,7 @@ class Services:
     def njord(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the folder."""
         return subprocess.run(
-            [NJORD, *words], env=self.environment, cwd=self.root, capture_output=True, text=True
+            [warm_njord(), *words], env=self.environment, cwd=self.root, capture_output=True, text=True
         )
 
     def clear(self) -> None:

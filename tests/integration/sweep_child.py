@@ -10,8 +10,9 @@ from njord.adapters.config_loader import load_config
 from njord.backtest.point import point_spec
 from njord.backtest.request import BacktestRequest
 from njord.research.axes import Axis
-from njord.research.sweep import Sweep, Wishes
+from njord.research.sweep import Sweep
 from njord.research.sweep_result import SweepResult
+from njord.research.sweep_wishes import Wishes
 
 AXES = (
     Axis("fast", tuple(f"{value}" for value in range(2, 12))),

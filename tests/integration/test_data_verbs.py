@@ -19,6 +19,7 @@ from njord.storage.recording import Recorder
 from njord.storage.store.kinds import DataKind
 from njord.storage.store.store import Store
 from tests.integration.binance_server import START_MS, BinanceServer, Market, VirtualTime
+from tests.warm_njord import warm_njord
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -31,7 +32,7 @@ FORMATS = (".csv", ".csv.gz", ".parquet", ".feather", ".ndjson", ".ndjson.gz", "
 
 
 def njord(room: Path, *arguments: object, code: int = 0) -> str:
-    command = [*NJORD, *map(str, arguments)]
+    command = [warm_njord(), *map(str, arguments)]
     done = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr

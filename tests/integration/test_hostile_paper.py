@@ -35,7 +35,9 @@ def _closes(*descriptors: int) -> Callable[[], None]:
     return close
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize(
+    "closed", [(0, 1, 2), *(pytest.param(each, marks=pytest.mark.long) for each in ((0,), (1,), (1, 2)))]
+)
 def test_a_session_without_its_standard_streams_runs_and_its_journal_is_its_own(
     closed: tuple[int, ...], room: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import njord.strategies.library.sma_cross as library_sma_cross
 from njord.apps.synthetic import write_synthetic_csv
+from tests.warm_njord import warm_njord
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +20,7 @@ NJORD = str(Path(sys.executable).with_name("njord"))
 
 def njord(root: Path, *arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [NJORD, *arguments, "--root", str(root)],
+        [warm_njord() if hash_seed == "0" else NJORD, *arguments, "--root", str(root)],
         env={**os.environ, "PYTHONHASHSEED": hash_seed, "NO_COLOR": "1"},
         capture_output=True,
         text=True,

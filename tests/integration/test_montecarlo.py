@@ -23,6 +23,7 @@ from njord.research.montecarlo_run import read_run
 from njord.research.montecarlo_shake import Shake, parse_jitter
 from njord.storage.bars_options import BarOptions
 from tests.unit.backtest.poison_run import write_market
+from tests.warm_njord import warm_njord
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +32,7 @@ FACTORS = np.random.default_rng(4).normal(1.0005, 0.01, 300)
 
 
 def njord(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([NJORD, *arguments], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([warm_njord(), *arguments], cwd=root, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     return done
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 NJORD = str(Path(sys.executable).with_name("njord"))
 BARS = "BTC-PERP-1m-20211231-20220201.csv.gz"
 END = "2022-01-08"  # About 10,000 bars and 400 fills.
-KILLS = int(os.environ.get("PAPER_KILLS", "12"))
+KILLS = int(os.environ.get("PAPER_KILLS", "8"))
 SEED = int(os.environ.get("PAPER_KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 

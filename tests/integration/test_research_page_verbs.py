@@ -1,7 +1,6 @@
 """Every verb of research leaves its page, a finished sweep's is drawn anew, and no number of points makes one large."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,15 @@ from njord.apps.synthetic import write_synthetic_csv
 from njord.research.axes import Axis
 from njord.research.sweep_page import PAGE, write_page
 from tests.unit.research.page_samples import check_drawn, data_of, text_of, write_sweep
+from tests.warm_njord import warm_njord
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-NJORD = Path(sys.executable).with_name("njord")
 DATA, FREE = "SYNTH_USDT-1m.csv", ("--fee-bps", "0", "--slippage-bps", "0")
 
 
 def said(home: Path, *words: str) -> dict[str, str]:
     """Run a verb and return its lines by their first word."""
-    done = subprocess.run([NJORD, *words], cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run([warm_njord(), *words], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr  # 1 = the verdict is overfit.
     return {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if line.strip()}
 

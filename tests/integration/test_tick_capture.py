@@ -14,7 +14,10 @@ STEP_NS = 100_000_000
 
 @pytest.mark.parametrize(
     ("n_laps", "expected"),
-    [(1, (432, 0.44, -1181.5138, 23.1787)), (20, (8275, 0.74, -2014.5346, 443.997))],
+    [
+        (1, (432, 0.44, -1181.5138, 23.1787)),
+        pytest.param(20, (8275, 0.74, -2014.5346, 443.997), marks=pytest.mark.long),
+    ],
 )
 def test_the_maker_makes_the_trades_of_hftbacktest(
     n_laps: int, expected: tuple[int, float, float, float], recordings: Path

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ from njord.audit.why import why
 from njord.core.codec import decode
 from njord.core.contracts import FillEvent, OrderIntent, RiskDecision
 from njord.storage.journal_reader import read_blocks
+from tests.warm_njord import warm_njord
 
 pytestmark = pytest.mark.integration
-NJORD = str(Path(sys.executable).with_name("njord"))
 BARS = "BTC-PERP-1m-20211231-20220201.csv.gz"
 CAPTURE = "ETHUSDT-binance-spot-20240808.jsonl.gz"
 EVERY = 97  # Of the decisions that are told.
 
 
 def njord(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NJORD, *arguments], capture_output=True, text=True, cwd=root)
+    return subprocess.run([warm_njord(), *arguments], capture_output=True, text=True, cwd=root)
 
 
 def told(root: Path, *arguments: str) -> dict[str, Any]:

@@ -63,6 +63,16 @@ def test_rows_are_there_again_after_reopening(tmp_path: Path) -> None:
     store.close()
 
 
+def test_errors_are_known_by_how_they_begin(tmp_path: Path) -> None:
+    store = SweepStore(tmp_path, 2)
+    assert store.has_error().tolist() == []
+    rows = [row_of(at, score(1.0, error), 2) for at, error in enumerate(("", "pruned after 4", "no bars"))]
+    store.add(0, np.concatenate(rows))
+    assert store.has_error().tolist() == [False, True, True]
+    assert store.has_error("pruned").tolist() == [False, True, False]
+    store.close()
+
+
 @pytest.mark.parametrize("damage", ["torn line", "torn rows", "rows without a line", "changed byte"])
 def test_what_a_kill_left_half_done_is_cut_off_and_written_again(tmp_path: Path, damage: str) -> None:
     filled(tmp_path)

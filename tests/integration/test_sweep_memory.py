@@ -1,0 +1,46 @@
+"""How much memory does a sweep take at its peak? The data and 200 MB, whatever the process has mapped counted."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from njord.apps.synthetic import write_synthetic_csv
+
+pytestmark = pytest.mark.integration
+N_BARS = 43_200
+BYTES_PER_BAR = 6 * 8
+# The process says itself what it had at its peak, libraries' pages included; what a parent reads after its end would
+# count the parent's own pages too.
+CHILD = """
+import atexit
+import sys
+from pathlib import Path
+
+from njord.cli import main
+
+atexit.register(lambda: print(Path("/proc/self/status").read_text(), file=sys.stderr))
+main()
+"""
+
+
+def peak_bytes(*words: str, cwd: Path) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "sweep", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", done.stderr, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_a_sweep_takes_its_data_and_200_mb_at_the_most(tmp_path: Path) -> None:
+    bars = tmp_path / "SYNTH_USDT-1m.csv"
+    write_synthetic_csv(bars, N_BARS, 42)
+    asked = ["sma_cross", "--data", str(bars), "--workers", "2"]
+    few = ["--param", "fast=5,6", "--param", "slow=110,120"]
+    peak_bytes(*asked, *few, cwd=tmp_path)  # Compiles where nothing is compiled yet, which takes more.
+    many = ["--param", "fast=5:105:2", "--param", "slow=110:1110:10"]
+    assert peak_bytes(*asked, *many, cwd=tmp_path) <= N_BARS * BYTES_PER_BAR + 200_000_000
