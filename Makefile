@@ -128,25 +128,26 @@ check-flakiness: $(KERNELS) ## The fast suite in other orders; RUNS=100
 
 # Four services make one paper session over Redis: export NJORD_REDIS__URL=redis://127.0.0.1:6379/0, and say the same
 # words of all four, each in a terminal of its own. Without Redis: njord paper.
-NOT_YET = run-broker
 SERVICES := run-md run-strat run-risk run-paper
 STRATEGY ?= sma_cross
 SYNTHETIC := var/demo/SYNTH_USDT-1m-seed42.csv
 SAID = $(STRATEGY) --data '$(or $(DATA),$(SYNTHETIC))' $(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(VENUE),--set exchange.venue='$(VENUE)') $(FLAGS)
-.PHONY: $(SERVICES) $(NOT_YET) run-kill-trip run-kill-clear check-kill
+.PHONY: $(SERVICES) run-broker run-kill-trip run-kill-clear check-kill
 
 $(SYNTHETIC): | $(READY)
 	@$(BIN)/python -c 'from pathlib import Path; from njord.apps.synthetic import write_synthetic_csv; write_synthetic_csv(Path("$@"), 43_200, 42)'
 
-run-md: ## The market data service; REPLAY=60x is the pace, DATA= STRATEGY= SYMBOL= VENUE= FLAGS= as for the others
+run-md: ## With VENUE=, record live markets (njord md): SYMBOL= FLAGS=; else the market data service: REPLAY=60x DATA= STRATEGY=
 run-strat: ## The strategy service
 run-risk: ## The risk service: its gate seals what it approves
 run-paper: ## The paper service: venue, timers, journal
+LIVE_MD = $(and $(filter run-md,$@),$(VENUE),$(if $(DATA),,no data))
 $(SERVICES): $(READY) $(if $(DATA),,$(SYNTHETIC))
-	@$(BIN)/njord run $(@:run-%=%) $(SAID) $(if $(REPLAY),--replay $(REPLAY))
+	@$(BIN)/njord $(if $(LIVE_MD),md $(if $(SYMBOL),'$(SYMBOL)') --venue '$(VENUE)' $(FLAGS),run $(@:run-%=%) $(SAID) $(if $(REPLAY),--replay $(REPLAY)))
 
-$(NOT_YET):
-	@echo "$@ is not built yet: live trading comes later, from the node; next: make run-paper"; exit 2
+# Live orders come from the node alone: this is njord live, behind its locks.
+run-broker: $(READY) ## Trade real money behind every lock (njord live): STRATEGY= SYMBOL= FLAGS="--account NAME"
+	@$(BIN)/njord live $(STRATEGY) $(if $(SYMBOL),--symbol '$(SYMBOL)') $(FLAGS)
 
 run-kill-trip: $(READY) ## Trip the kill switch (file); REASON="why" is required
 	@$(BIN)/njord kill trip --reason '$(REASON)'

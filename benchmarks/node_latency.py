@@ -112,7 +112,7 @@ def node(data: Path, root: Path, way: str, latencies: Latencies) -> None:
     from njord.apps.session import Session
     from njord.apps.tap_process import TapProcess
     from njord.backtest.session import BacktestRequest, prepare
-    from njord.core.config import paper_config
+    from njord.core.config_shapes import paper_config
 
     config = paper_config(load_config(root, _SETTINGS).config)
     request = BacktestRequest(strategy="sma_cross", data=data, params=_PARAMS, qty=Decimal(1))

@@ -8,15 +8,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+import msgspec
+
 from njord.apps.live_session import LiveSession
 from njord.apps.node import Node, NodeOptions
 from njord.apps.paced_feed import BlockFeed
+from njord.apps.status import NodeStatus
 from njord.apps.stop import Ended
 from njord.apps.switch import ReadSwitch
 from njord.backtest.market import MarketBlock
 from njord.core.clock import Clock
 from njord.core.contracts import Message
-from njord.venues.broker_wire import KnownOrder, UnknownOrder, Word
+from njord.core.types import TradingState
+from njord.venues.broker_wire import Health, KnownOrder, UnknownOrder, Word
 
 
 class LiveSide(Protocol):
@@ -32,6 +36,10 @@ class LiveSide(Protocol):
 
     def unknown_orders(self) -> Sequence[UnknownOrder]:
         """Return the orders whose outcome nobody knows."""
+
+    @property
+    def cursors(self) -> Mapping[str, str]:
+        """The id of the last trade of each symbol, by symbol, that was told or lies before the beginning."""
 
 
 class LiveNode(Node):
@@ -61,6 +69,16 @@ class LiveNode(Node):
         self._clock = clock
         self._said = asyncio.Event()
 
+    @property
+    def status(self) -> NodeStatus:
+        """The session as it stands, with the orders whose outcome nobody knows."""
+        return msgspec.structs.replace(
+            super().status,
+            contributed=self._live.host.contributed,
+            unknown=tuple(self._side.unknown_orders()),
+            wall_ns=self._clock.now_ns(),
+        )
+
     async def _run(self, blocks: AsyncGenerator[MarketBlock]) -> Ended:
         loop = asyncio.get_running_loop()
 
@@ -87,7 +105,11 @@ class LiveNode(Node):
 
     def _do_due(self) -> None:
         self._said.clear()
-        self._live.host.hear(self._side.take_words())
+        words = self._side.take_words()
+        # Before the first order can leave: what happens from here on is ours to know, whatever happens to us.
+        if any(isinstance(word, Health) and word.state is TradingState.ACTIVE for word in words):
+            self._live.note_cursors(self._side.cursors)
+        self._live.host.hear(words)
         self._live.host.pass_time(self._clock.now_ns())
         super()._do_due()
 

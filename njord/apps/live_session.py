@@ -7,8 +7,11 @@ journal: it is the capital that the session's profit is measured from.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
+import msgspec
+
+from njord.adapters.state_lock import write_durably
 from njord.apps.live_host import LiveHost
 from njord.apps.live_recorder import LiveRecorder
 from njord.apps.recovery import Recovered, SessionJournal, recover_live
@@ -17,11 +20,14 @@ from njord.apps.session_files import LIVE
 from njord.backtest.recorded_run import RecordedRows
 from njord.backtest.simulation import Prepared
 from njord.core.clock import Clock
+from njord.core.errors import ConfigError, JournalHalted
 from njord.execution.gateway import Gateway, request_of
 from njord.storage.disk import Disk
 from njord.storage.tape import Tape
 from njord.system import System
 from njord.venues.broker_wire import KnownOrder
+
+CURSORS_FILE: Final = "cursors.json"
 
 
 class LiveSession(OpenSession):
@@ -119,11 +125,44 @@ class LiveSession(OpenSession):
             for order in self.host.words.orders.values()
         ]
 
+    def note_cursors(self, cursors: Mapping[str, str]) -> None:
+        """Remember, durably and once, behind which trades of the account the session began.
+
+        Args:
+            cursors: The id of the last trade, by symbol.
+
+        Raises:
+            JournalHalted: The disk refuses.
+        """
+        path = self.folder / CURSORS_FILE
+        if path.exists():
+            return
+        try:
+            write_durably(path, msgspec.json.encode(dict(cursors)))
+        except OSError as error:
+            raise JournalHalted(f"{path} can not be written: {error.strerror or error}") from None
+
     def cursors(self) -> Mapping[str, str]:
-        """Return the id of the last trade told, by symbol; none of a symbol that has had none."""
+        """Return the id of the last trade told, or before the beginning, by symbol; none before the first connection.
+
+        Raises:
+            ConfigError: The file that says where the session began is damaged.
+        """
         instruments = self.prepared.market.instruments
-        last: dict[str, int] = {}
+        last: dict[str, int] = {symbol: int(trade_id) for symbol, trade_id in self._begun().items()}
         for index, trade_id in self.host.words.told_trades:
             symbol = instruments[index].symbol
             last[symbol] = max(last.get(symbol, -1), int(trade_id))
         return {symbol: str(trade_id) for symbol, trade_id in last.items()}
+
+    def _begun(self) -> dict[str, str]:
+        path = self.folder / CURSORS_FILE
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        except FileNotFoundError:
+            return {}
+        except msgspec.MsgspecError:
+            found = {"": "?"}
+        if not all(trade_id.isdigit() for trade_id in found.values()):
+            raise ConfigError(f"{path} is damaged", "put the original back, or begin a new session: --fresh")
+        return found

@@ -19,6 +19,20 @@ from njord.core.types import OrderStatus, OrderType, RefusalReason, Side, Tradin
 from njord.core.units import EXACT, ZERO, plain, ratio
 from njord.risk.rules.base import LimitUse
 from njord.system import System
+from njord.venues.broker_wire import UnknownOrder
+
+__all__ = [
+    "DecisionLine",
+    "Decisions",
+    "Feeding",
+    "NodeStatus",
+    "OrderLine",
+    "PositionLine",
+    "UnknownOrder",
+    "order_lines",
+    "position_lines",
+    "status_of",
+]
 
 DECISIONS_MAX = 8
 
@@ -79,6 +93,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
         realized_pnl: Before fees.
         prices: Symbol and last price, for every instrument that has one.
         order_list_hash: Of a session that has ended; else empty.
+        contributed: What the owner of a real account has brought since the start: no part of any profit.
+        unknown: Orders at a real venue whose outcome nobody knows.
+        wall_ns: The host's clock, which their countdowns run by; 0 where there are none.
     """
 
     session: str
@@ -102,6 +119,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     n_orders: int
     n_fills: int
     order_list_hash: str = ""
+    contributed: Decimal = ZERO
+    unknown: tuple[UnknownOrder, ...] = ()
+    wall_ns: int = 0
 
 
 def order_lines(system: System) -> Iterator[OrderLine]:

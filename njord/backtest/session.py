@@ -34,7 +34,8 @@ from njord.backtest.request import (
 from njord.backtest.result import BacktestResult
 from njord.backtest.simulation import Prepared, account_of, hosted, simulate, terms_of
 from njord.backtest.summing_up import Outcome, RunContext, sum_up
-from njord.core.config import Config, config_hash
+from njord.core.config import Config
+from njord.core.config_shapes import config_hash
 from njord.core.contracts import (
     RunStarted,
     StrategySpec,

@@ -1,5 +1,6 @@
 """The verbs, their flags and their help. What a verb does is in the module that it imports when it is called."""
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from typer.main import get_command
 import njord
 from njord.cli.data_app import data_app
 from njord.cli.kill_app import drill_app, kill_app
+from njord.cli.live_app import live_app
 from njord.cli.options import (
     HERE,
     Data,
@@ -23,6 +25,7 @@ from njord.cli.options import (
     grouped,
 )
 from njord.cli.research_app import research_app
+from njord.cli.venue_app import venue_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,9 +39,12 @@ app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(kill_app, name="kill")
 app.add_typer(drill_app, name="drill")
+app.add_typer(live_app)
 app.add_typer(research_app)
+app.add_typer(venue_app)
 
 
+@cache
 def command() -> TyperGroup:
     """Return the whole command line as one click command."""
     group = get_command(app)

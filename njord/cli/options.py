@@ -104,6 +104,21 @@ class RunFlags(FlagGroup, frozen=True, kw_only=True):
     seed: Seed = None
 
 
+class LiveFlags(FlagGroup, frozen=True, kw_only=True):
+    """What a live run's strategies and market are."""
+
+    param: Params = None
+    setting: Settings = None
+    symbol: Symbol = None
+    qty: Qty = None
+    timeframe: Timeframe = None
+    seed: Seed = None
+
+    def as_run_flags(self) -> RunFlags:
+        """Return the same as flags of any run; what describes files is left out."""
+        return RunFlags(**{name: getattr(self, name) for name in self.__struct_fields__})
+
+
 def grouped(verb: Callable[..., int]) -> Callable[..., int]:
     """Return `verb` as a function of single flags: each parameter that is a group stands for the group's fields."""
     parameters: list[inspect.Parameter] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from njord.apps.status import NodeStatus, OrderLine, PositionLine
+from njord.apps.status import NodeStatus, OrderLine, PositionLine, UnknownOrder
 from njord.backtest.utc import at
 from njord.core.contracts import (
     NO_PRICE,
@@ -29,7 +29,7 @@ from njord.core.contracts import (
 )
 from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL
-from njord.core.units import NS_PER_MS, plain
+from njord.core.units import NS_PER_MS, NS_PER_S, plain
 
 Event = dict[str, Any]
 _BOUGHT = {"buy": "bought", "sell": "sold"}
@@ -208,8 +208,35 @@ def status_event(status: NodeStatus, bus: str) -> Event:
         "n_intents": status.n_intents,
         "n_orders": status.n_orders,
         "n_fills": status.n_fills,
+        "unknown": [unknown_part(order, status.wall_ns) for order in status.unknown],
         "bus": bus,
     }
+
+
+def unknown_part(order: UnknownOrder, now_ns: int) -> Event:
+    """Return an order whose outcome nobody knows as a part of an event: how long, until when, and what was heard."""
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "unknown_s": _seconds(now_ns - order.since_ns),
+        "asks_in_s": _seconds(order.asks_ns - now_ns),
+        "absent_in_s": _seconds(order.absent_ns - now_ns),
+        "evidence": list(order.evidence),
+    }
+
+
+def unknown_words(order: Event) -> str:
+    """Return it in words: the countdowns, and what was heard last."""
+    heard = order["evidence"][-1] if order["evidence"] else "nothing heard yet"
+    absent = f"; it may still arrive for {order['absent_in_s']:.0f} s" if order["absent_in_s"] else ""
+    return (
+        f"{order['client_order_id']}: outcome unknown for {order['unknown_s']:.0f} s, "
+        f"asked again in {order['asks_in_s']:.0f} s{absent}; {heard}"
+    )
+
+
+def _seconds(span_ns: int) -> float:
+    return round(max(0, span_ns) / NS_PER_S, 1)
 
 
 def position_part(line: PositionLine) -> Event:
@@ -298,6 +325,7 @@ def _status_words(event: Event) -> str:
     return (
         f"kill switch {event['kill_switch']}{why}; equity {equity}{today}; orders {event['n_orders']:,}, "
         f"fills {event['n_fills']:,}, at work {event['n_working']:,}; row {event['n_rows']:,}{total}{age}{event['bus']}"
+        + "".join(f"; {unknown_words(order)}" for order in event["unknown"])
     )
 
 

@@ -17,7 +17,7 @@ from njord.backtest.session import prepare
 from njord.backtest.simulation import Prepared, has_ticks
 from njord.cli.flags import FileFlags, known_instruments
 from njord.cli.request import Flags, request_of
-from njord.core.config import paper_config
+from njord.core.config_shapes import paper_config
 from njord.core.errors import ConfigError
 from njord.storage.interval import parse_timeframe
 

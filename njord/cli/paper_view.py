@@ -15,7 +15,7 @@ from rich.text import Text
 
 from njord.apps.status import NodeStatus
 from njord.backtest.page_text import duration
-from njord.cli.paper_events import clock
+from njord.cli.paper_events import clock, unknown_part, unknown_words
 from njord.core.types import TradingState
 from njord.core.units import NS_PER_S, plain
 from njord.risk.rules.base import LimitUse
@@ -39,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change while a session runs, and what only the screen knows.
 
     Attributes:
+        title: What runs.
         asset: Of all money shown.
         symbols: Of the instruments.
         unit: What rows are called.
@@ -48,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         notice: What the feed said last.
     """
 
+    title: str = "njord paper"
     asset: str
     symbols: tuple[str, ...]
     unit: str
@@ -60,7 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def picture(status: NodeStatus, facts: Facts, width: int, height: int) -> RenderableType:
     """Return the picture of a session for a terminal of that size."""
     head: list[RenderableType] = [
-        _title(status),
+        _title(status, facts),
         _progress(status, facts),
         _counts(status, facts),
         _account(status, facts),
@@ -73,6 +75,9 @@ def picture(status: NodeStatus, facts: Facts, width: int, height: int) -> Render
             ),
         )
     foot = Text(f"Ctrl-C stops: {facts.stop}{facts.bus}", style="dim", no_wrap=True, overflow="ellipsis")
+    for order in status.unknown[:_ROWS_MAX]:
+        said = unknown_words(unknown_part(order, status.wall_ns))
+        head.append(Text(said, style="bold red", no_wrap=True, overflow="ellipsis"))
     if facts.notice:
         head.append(Text(f"feed  {facts.notice}", style="yellow", no_wrap=True, overflow="ellipsis"))
     room = height - len(head) - 2  # One line stays free for the cursor.
@@ -105,12 +110,12 @@ def _apart(parts: Sequence[RenderableType], room: int) -> list[RenderableType]:
     return spaced
 
 
-def _title(status: NodeStatus) -> Table:
+def _title(status: NodeStatus, facts: Facts) -> Table:
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True, overflow="ellipsis")
     switch = Text.assemble("kill switch ", (f" {status.kill.upper()} ", _SWITCH[status.kill]))
-    line.add_row(Text.assemble(("njord paper  ", "bold"), status.session), switch)
+    line.add_row(Text.assemble((f"{facts.title}  ", "bold"), status.session), switch)
     return line
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from njord.apps.session import Session
+from njord.apps.session import OpenSession
 from njord.apps.status import NodeStatus
 from njord.apps.stop import Ended, LeftOrder, LeftPosition, StopPolicy
 from njord.apps.tap_state import TapState
@@ -33,13 +33,14 @@ _LIMITS = (
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known when a session starts; `pace` is its speed in words."""
+    """What is known when a session starts; `pace` is its speed in words, `account` whose orders are sent where."""
 
-    session: Session
+    session: OpenSession
     policy: StopPolicy
     pace: str
     switch: Path
     redis_key: str | None
+    account: str = ""
 
 
 def start_event(start: Start) -> Event:
@@ -61,6 +62,7 @@ def start_event(start: Start) -> Event:
         "risk_profile": spec.risk_profile,
         "stop_policy": start.policy,
         "pace": start.pace,
+        "account": start.account,
         "kill_switch": [str(start.switch)] + ([f"redis {start.redis_key}"] if start.redis_key else []),
         "warnings": list(warnings(session.prepared)),
     }
@@ -81,6 +83,8 @@ def start_lines(start: Start) -> Iterator[str]:
     symbols = ", ".join(instrument.symbol for instrument in spec.instruments)
     yield f"trades   {names} on {symbols} with {money(spec.capital)} {spec.report_asset}; {start.pace}"
     yield f"limits   profile {spec.risk_profile}: {', '.join(_limits(spec.risk_rules, spec.report_asset))}"
+    if start.account:
+        yield f"orders   {start.account}"
     redis = f", and Redis key {start.redis_key}" if start.redis_key else ""
     yield f'switch   file {start.switch}{redis}; to trip it: njord kill trip --reason "…"'
     yield f"journal  {session.folder / 'journal'}"
@@ -141,6 +145,7 @@ def end_event(ended: Ended, status: NodeStatus, order_list_hash: str) -> Event:
         "is_broken": False,
         "equity": None if status.equity is None else plain(status.equity),
         "cash": plain(status.cash),
+        "contributed": plain(status.contributed),
         "realized_pnl": plain(status.realized_pnl),
         "n_rows": status.n_rows,
         "n_intents": status.n_intents,
@@ -173,10 +178,10 @@ def end_lines(
     capital, asset = prepared.spec.capital, prepared.spec.report_asset
     gain = ""
     if status.equity is not None:
-        difference = EXACT.subtract(status.equity, capital)
-        gain = (
-            f", {'+' if difference > ZERO else ''}{money(difference)} since the start with {money(capital)}"
-        )
+        put_in = EXACT.add(capital, status.contributed)
+        difference = EXACT.subtract(status.equity, put_in)
+        brought = f", {money(status.contributed)} brought since" if status.contributed else ""
+        gain = f", {'+' if difference > ZERO else ''}{money(difference)} since the start with {money(capital)}{brought}"
     yield f"result   equity {money(status.equity)} {asset}{gain}; cash {money(status.cash)}"
     yield f"         {status.n_fills:,} fills of {status.n_orders:,} orders of {status.n_intents:,} intents"
     yield f"hash     order list {order_list_hash}"

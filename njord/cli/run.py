@@ -28,7 +28,7 @@ from njord.backtest.session import prepare
 from njord.backtest.simulation import Prepared
 from njord.cli import EXIT_OK
 from njord.cli.flags import known_instruments
-from njord.cli.paper import (
+from njord.cli.node_run import (
     PUBLISHED_WITHIN_S,
     WRITTEN_WITHIN_S,
     Stopper,
@@ -44,7 +44,8 @@ from njord.cli.paper_words import Start, bus_words, end_event, end_lines, start_
 from njord.cli.progress import Progress
 from njord.cli.request import Flags, request_of
 from njord.core.bus import BusUnavailable
-from njord.core.config import Config, paper_config
+from njord.core.config import Config
+from njord.core.config_shapes import paper_config
 from njord.core.errors import ConfigError
 from njord.core.types import TradingState
 

@@ -21,10 +21,12 @@ from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS
 from njord.venues.binance_rows import AggTrade, Kline, SymbolRules, bar_page, instrument_of, trade_page
 from njord.venues.ccxt_rest import CcxtAsker
-from njord.venues.history import HistoryPage
+from njord.venues.history import Depth, HistoryPage
 from njord.venues.rest import Params, Patience, PatientRest, RateBudget
 
 ROWS_MAX = 1000
+DEPTH_LEVELS = 1000
+DEPTH_WEIGHT = 50  # What the dearest of the venue's sites takes for so many.
 WEIGHT_PER_MINUTE = 1200  # Until exchangeInfo says otherwise.
 _ANSWERS = 3  # Before an answer that is hard to believe is believed.
 _HOUR = 60 * NS_PER_MINUTE
@@ -34,6 +36,10 @@ _TIMEFRAMES = {
     30 * NS_PER_MINUTE: "30m", _HOUR: "1h", 2 * _HOUR: "2h", 4 * _HOUR: "4h", 6 * _HOUR: "6h", 8 * _HOUR: "8h",
     12 * _HOUR: "12h", NS_PER_DAY: "1d",
 }  # fmt: skip
+
+
+class _Depth(msgspec.Struct):
+    lastUpdateId: int
 
 
 class _Time(msgspec.Struct):
@@ -117,6 +123,13 @@ class BinanceUSHistory:
         rows = self._rest.get("aggTrades", params, 1, list[AggTrade])
         with _readable("aggTrades"):
             return trade_page(rows, instrument)
+
+    def depth(self, instrument: Instrument) -> Depth:
+        """Return the book as it is now, 1000 levels a side at most; see DepthVenue."""
+        params: Params = {"symbol": self._id(instrument), "limit": DEPTH_LEVELS}
+        body = self._rest.get("depth", params, DEPTH_WEIGHT, msgspec.Raw)
+        with _readable("depth"):
+            return Depth(msgspec.json.decode(body, type=_Depth).lastUpdateId, bytes(body))
 
     def trade_id_at(self, instrument: Instrument, ts_ns: int) -> int:
         """Return the id of the first aggregate trade at or after `ts_ns`; see HistoryVenue."""

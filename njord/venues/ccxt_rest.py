@@ -19,6 +19,7 @@ _METHODS = {
     "exchangeInfo": "publicGetExchangeInfo",
     "klines": "publicGetKlines",
     "aggTrades": "publicGetAggTrades",
+    "depth": "publicGetDepth",
 }
 
 

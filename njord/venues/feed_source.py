@@ -22,6 +22,7 @@ from njord.core.errors import ConfigError, VenueError
 from njord.core.instrument import Instrument
 from njord.core.units import NS_PER_MS, NS_PER_S
 from njord.venues.ccxt_feed import StreamListener
+from njord.venues.dialing import Line, Redial
 from njord.venues.feed_rows import FeedTrade, page_trades, pushed_trade, symbol_of
 from njord.venues.feed_stream import TradeStream
 from njord.venues.feed_tape import LiveTape
@@ -32,22 +33,17 @@ SKEW_MAX_NS = 500 * NS_PER_MS
 WAITING_MAX = 100_000  # Messages that nobody has taken; beyond, trades are left for REST.
 BARS_MAX = 10_000  # Of a market that are fetched to catch up.
 ON_ITS_WAY_NS = NS_PER_S  # A trade may be known to REST so long before the stream brings it.
-HEALTHY_NS = 30 * NS_PER_S  # A connection that lived so long was none of a flapping one.
 Answer = TypeVar("Answer")
 
 
-class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
+class FeedOptions(Redial, frozen=True, kw_only=True):
     """How patient a feed is.
 
     Attributes:
-        first_wait_s: Before the second dial; doubled each time, less up to half of it by chance.
-        wait_max_s: Of one such wait.
         silent_after_s: A stream that has said nothing for so long is checked.
         idle_s: How often it is looked whether something is missing.
     """
 
-    first_wait_s: float = 0.5
-    wait_max_s: float = 30.0
     silent_after_s: float = 15.0
     idle_s: float = 0.05
 
@@ -96,28 +92,30 @@ class LiveSource:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._venue = venue
-        self._listener = listener
         self._instruments = tuple(instruments)
         self._interval_ns = interval_ns
         self._has_bars = has_bars
         self._clock = clock
-        self._chance = chance
         self._notice = notice
         self._options = options or FeedOptions()
         self._sleep = sleep
+        self._line = Line(listener, clock, chance, notice, self._options, sleep)
         self._index_of = {each.base + each.quote: index for index, each in enumerate(self._instruments)}
         self.streams: list[TradeStream] = []
         self._tape = LiveTape(len(self._instruments), interval_ns)
         self._thread = ThreadPoolExecutor(1, "feed")
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._connection: asyncio.Task[None] | None = None
         self._is_open = False
         self._probed: set[int] = set()  # Markets whose next answer says whether the stream is dead.
         self._is_unanswered = False
         self._heard_ns = 0
-        self.n_dials = 0
         self.n_unknown = 0  # Messages about symbols that nobody asked for.
+
+    @property
+    def n_dials(self) -> int:
+        """How often the stream was dialed."""
+        return self._line.n_dials
 
     async def start(self, begins: Sequence[Begin], told_until_ns: int) -> list[Message]:
         """Begin, and return the finished bars that were missed, with what can not be told any more as gaps.
@@ -145,7 +143,10 @@ class LiveSource:
                 gaps.append(self._gap(index, begin, first_id, live_ns))
         told = self._tape.history(bars, self._clock.now_ns())
         self._heard_ns = self._clock.now_ns()
-        self._tasks = [asyncio.create_task(self._keep_connected()), asyncio.create_task(self._keep_whole())]
+        self._tasks = [
+            asyncio.create_task(self._line.keep(self._opened, self._pushed, self._closed)),
+            asyncio.create_task(self._keep_whole()),
+        ]
         return [*told, *gaps]
 
     async def next(self) -> list[Message]:
@@ -222,28 +223,6 @@ class LiveSource:
 
     # --- the stream ---
 
-    async def _keep_connected(self) -> None:
-        n_failed = 0
-        while True:
-            since_ns = self._clock.now_ns()
-            self.n_dials += 1
-            connection = asyncio.create_task(self._listener.listen(self._opened, self._pushed))
-            self._connection = connection
-            try:
-                await asyncio.wait({connection})
-            finally:
-                connection.cancel()
-                await asyncio.gather(connection, return_exceptions=True)
-            why = _why(connection)
-            self._is_open = False
-            n_failed = 0 if self._clock.now_ns() - since_ns > HEALTHY_NS else n_failed + 1
-            wait_s = min(
-                self._options.wait_max_s, self._options.first_wait_s * 2.0 ** min(max(n_failed - 1, 0), 16)
-            )
-            wait_s *= 1 - 0.5 * self._chance.random()
-            self._notice(f"feed: {why}; dialing again in {wait_s:.1f} s")
-            await self._sleep(wait_s)
-
     def _opened(self) -> None:
         if not self._is_open and self.n_dials > 1:
             self._notice("feed: connected again, fetching what was missed")
@@ -253,6 +232,9 @@ class LiveSource:
         for stream in self.streams:
             stream.interrupted()
         self._changed.set()
+
+    def _closed(self) -> None:
+        self._is_open = False
 
     def _pushed(self, message: dict[str, Any]) -> None:
         if not self._is_open:
@@ -303,11 +285,11 @@ class LiveSource:
         rows = stream.answered(wanted, page_trades(page), now_ns)
         self._tape.add(index, rows, now_ns)
         self._changed.set()
-        if index in self._probed and self._connection is not None:
+        if index in self._probed:
             self._probed.discard(index)
             if any(isinstance(row, FeedTrade) and row.ts_venue_ns < now_ns - ON_ITS_WAY_NS for row in rows):
                 self._is_open = False
-                self._connection.cancel()
+                self._line.drop()
 
     # A stream that has said nothing for long: what does the record say?
     def _probe(self, now_ns: int) -> None:
@@ -333,13 +315,3 @@ def _bar(index: int, interval_ns: int, row: tuple[int, ...]) -> Bar:
         close=close,
         volume_lots=volume_lots,
     )
-
-
-# Why a connection has ended; what is no trouble of the venue's is raised.
-def _why(connection: asyncio.Task[None]) -> str:
-    if connection.cancelled():
-        return "the stream was silent while trades happened"
-    error = connection.exception()
-    if error is not None and not isinstance(error, VenueError):
-        raise error
-    return "the stream ended" if error is None else str(error)

@@ -5,7 +5,7 @@ gave them: sorting, dropping what comes twice and finding what is missing is the
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -50,6 +50,13 @@ class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
     unusable: tuple[tuple[int, int], ...] = ()
 
 
+class Depth(NamedTuple):
+    """A book as the venue tells it: the id of the last change in it, and the answer as it came."""
+
+    update_id: int
+    body: bytes
+
+
 class HistoryVenue(Protocol):
     """A venue that can be asked for its past. Every method may raise VenueUnavailable (later) and VenueRefusal."""
 
@@ -81,3 +88,10 @@ class HistoryVenue(Protocol):
 
     def trade_id_at(self, instrument: Instrument, ts_ns: int) -> int:
         """Return the id of the first trade at or after `ts_ns`; one more than the newest where there is none yet."""
+
+
+class DepthVenue(HistoryVenue, Protocol):
+    """A venue that tells its book too."""
+
+    def depth(self, instrument: Instrument) -> Depth:
+        """Return the book as it is now."""

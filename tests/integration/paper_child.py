@@ -24,7 +24,7 @@ from njord.apps.paced_feed import PacedFeed, parse_speed
 from njord.apps.session import Session
 from njord.apps.tap_process import TapProcess
 from njord.backtest.session import BacktestRequest, prepare
-from njord.core.config import paper_config
+from njord.core.config_shapes import paper_config
 from njord.core.contracts import Message
 
 OVERRIDES = {"paper.capital": "100000000", "paper.risk_profile": "research"}

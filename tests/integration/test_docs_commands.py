@@ -1,7 +1,8 @@
 """Every command, file, edit and Python block of the README and docs is carried out here, page by page.
 
 The convention is described in CONTRIBUTING.md, "Documentation that runs". A page gets a folder of its own and its
-blocks are taken in order; `njord`, `python` and `pytest` are those beside this interpreter.
+blocks are taken in order; `njord`, `python` and `pytest` are those beside this interpreter. Outside the README,
+`njord` has been imported before, see `tests/warm_njord.py`, unless `timeout` is to kill it.
 """
 
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from tests.warm_njord import warm_njord
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -29,7 +32,7 @@ _EXIT = re.compile(r"\s+# exit (\d+)$")
 _IN_PASSING = re.compile(r"compiling kernels \(once\)|[\d,]+ of [\d,]+ \w+, \d+%, about ")
 _COMMAND_LIMIT_S = 60
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 class Block(NamedTuple):
@@ -116,19 +119,20 @@ def _squeezed(line: str) -> str:
     return " ".join(line.split())
 
 
-def _environment(home: Path) -> dict[str, str]:
+def _environment(home: Path, *programs: Path) -> dict[str, str]:
     beside = Path(sys.executable).parent
-    path = os.pathsep.join((str(beside), os.environ.get("PATH", "/usr/bin:/bin")))
+    path = os.pathsep.join((*map(str, programs), str(beside), os.environ.get("PATH", "/usr/bin:/bin")))
     return {"PATH": path, "HOME": str(home), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
 
 
-def run_step(step: Step, folder: Path) -> None:
+def run_step(step: Step, folder: Path, *, is_warm: bool = False) -> None:
     """Run one command in `folder` and hold it to its page."""
     assert not step.command.startswith("cd "), f"line {step.line}: each command starts in the page's folder"
+    warm = [Path(warm_njord()).parent] if is_warm and "timeout " not in step.command else []
     done = subprocess.run(
         ["bash", "-c", step.command],
         cwd=folder,
-        env=_environment(folder),
+        env=_environment(folder, *warm),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -144,7 +148,7 @@ def run_step(step: Step, folder: Path) -> None:
         )
 
 
-def carry_out(block: Block, folder: Path, names: dict[str, object]) -> None:
+def carry_out(block: Block, folder: Path, names: dict[str, object], *, is_warm: bool = False) -> None:
     """Do what one block says."""
     where = f"line {block.line}"
     assert block.language in LANGUAGES, f"{where}: a block is one of {', '.join(sorted(LANGUAGES))}"
@@ -164,7 +168,7 @@ def carry_out(block: Block, folder: Path, names: dict[str, object]) -> None:
         path.write_text(block.text, encoding="utf-8")
     elif block.language == "console":
         for step in steps_of(block):
-            run_step(step, folder)
+            run_step(step, folder, is_warm=is_warm)
     elif block.language == "python":
         exec(compile(block.text, f"block at {where}", "exec"), names)
     else:
@@ -179,7 +183,7 @@ def test_everything_on_the_page_is_true(page: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     names: dict[str, object] = {"__name__": "docs"}
     for block in blocks_of(page.read_text(encoding="utf-8")):
-        carry_out(block, tmp_path, names)
+        carry_out(block, tmp_path, names, is_warm=page.name != "README.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -19,7 +19,7 @@ from njord.apps.live_feed import LiveRequest, LiveVenue
 from njord.apps.session import Session
 from njord.backtest.feed_blocks import FEED_NAME, read_feed
 from njord.backtest.request import BacktestRequest
-from njord.core.config import paper_config
+from njord.core.config_shapes import paper_config
 from njord.core.contracts import Bar, DataGap, FillEvent, Message, TradeEvent
 from njord.core.errors import ConfigError
 from njord.core.types import BUY

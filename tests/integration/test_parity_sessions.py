@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,16 +18,16 @@ from njord.audit.parity import Parity, parity
 from njord.audit.parity_gap import Parts
 from njord.backtest.replay import replay_run
 from njord.backtest.session import BacktestRequest, prepare, run_backtest
-from njord.core.config import paper_config
+from njord.core.config_shapes import paper_config
 from njord.core.types import TradingState
 from njord.core.units import ZERO
 from njord.storage.bars_options import BarOptions
 from tests.unit.apps.paper_world import ACTIVE, TRIPPED, SwitchByRow, make_world, open_session, run
 from tests.unit.audit.parity_scene import cut_off
+from tests.warm_njord import warm_njord
 
 pytestmark = pytest.mark.integration
 
-NJORD = str(Path(sys.executable).with_name("njord"))
 BARS = "BTC-PERP-1m-20211231-20220201.csv.gz"
 CAPTURE = "ETHUSDT-binance-spot-20240808.jsonl.gz"
 FLATTENS = Reading(TradingState.REDUCE_ONLY, "file", "drill", "ann", flattens=True)
@@ -88,7 +87,7 @@ def capture_request(recordings: Path, root: Path) -> BacktestRequest:
     store = root / "var" / "data"
     if not store.exists():
         done = subprocess.run(
-            [NJORD, "data", "import", str(recordings / "capture" / CAPTURE)],
+            [warm_njord(), "data", "import", str(recordings / "capture" / CAPTURE)],
             capture_output=True,
             text=True,
             cwd=root,
@@ -188,7 +187,7 @@ def test_a_session_that_was_killed_after_some_message_matches_and_replays(
 
 def test_the_verb_says_it_in_text_in_json_and_by_its_exit_code(recordings: Path, tmp_path: Path) -> None:
     def njord(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([NJORD, *words], capture_output=True, text=True, cwd=tmp_path)
+        return subprocess.run([warm_njord(), *words], capture_output=True, text=True, cwd=tmp_path)
 
     data = str(recordings / "bars" / BARS)
     played = njord("paper", "sma_cross", "--data", data, "--replay", "max", "--session", "first")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from njord.adapters.config_loader import explain, load_config
 from njord.adapters.yaml_text import substitute
-from njord.core.config import ALIASES, Config, config_hash
+from njord.core.config import ALIASES, Config
+from njord.core.config_shapes import config_hash
 from njord.core.errors import ConfigError
 
 Tree = dict[str, Any]

@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from njord.adapters.config_loader import KNOWN_VARIABLES, LoadedConfig, explain, load_config, load_instruments
-from njord.core.config import Config, config_hash
+from njord.core.config import Config
+from njord.core.config_shapes import config_hash
 from njord.core.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[3]

@@ -16,6 +16,7 @@ from njord.cli.paper_view import Facts, money, picture
 from njord.core.types import OrderStatus, OrderType, Side, TradingState
 from njord.core.units import NS_PER_MINUTE, NS_PER_S
 from njord.risk.rules.base import LimitUse
+from njord.venues.broker_wire import UnknownOrder
 
 T = 1_641_000_000 * NS_PER_S
 D = Decimal
@@ -204,3 +205,21 @@ def test_the_event_screen_writes_a_line_for_how_it_stands() -> None:
         "2022-01-01T01:20    status      kill switch active; equity 200.1234, today 0.1234; orders 4, fills 3, at work "
         "1; row 1,234 of 46,080, the last 0.4 s ago"
     )
+
+
+UNKNOWN = UnknownOrder(
+    client_order_id="NJ-B",
+    symbol="BTC/USDT",
+    since_ns=T,
+    asks_ns=T + 12 * NS_PER_S,
+    absent_ns=T + 60 * NS_PER_S,
+    evidence=("POST timed out", "GET order: no such order"),
+)
+
+
+def test_an_order_whose_outcome_is_unknown_shows_its_countdowns_and_what_was_heard_last() -> None:
+    changes = {"unknown": (UNKNOWN,), "wall_ns": T + 10 * NS_PER_S}
+    status = msgspec.structs.replace(STATUS, **changes)
+    words = "NJ-B: outcome unknown for 10 s, asked again in 2 s; it may still arrive for 50 s; GET order: no such order"
+    assert words in line_of(status_event(status, ""))
+    assert words in "\n".join(drawn(140, 40, **changes))

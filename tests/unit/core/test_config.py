@@ -7,16 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from njord.core.config import (
-    ALIASES,
-    SECRET_KEYS,
-    Config,
-    check_symbol,
-    config_hash,
-    is_secret_name,
-    live_config,
-    paper_config,
-)
+from njord.core.config import ALIASES, SECRET_KEYS, Config, check_symbol, is_secret_name
+from njord.core.config_shapes import config_hash, live_config, paper_config
 
 
 def _with(path: str, value: object) -> Config:
