@@ -290,7 +290,7 @@ class FastEvaluator:
         if isinstance(strategy, SignalStrategy):
             strategy.machine.levels_of(room.columns, which, tables.state, numbers, tables.signal)
             run = walk(
-                tables.signal, tables.words, cut.bars, ready.levels, terms, warm_bars(strategy), tables.orders,
+                tables.signal, cut.bars, ready.levels, terms, warm_bars(strategy), tables.orders,
                 tables.refusals,
             )  # fmt: skip
         else:

@@ -69,10 +69,8 @@ class Room:
     def __init__(self, cut: Cut, n_indicators: int, pool_bytes: int = POOL_BYTES) -> None:
         n = cut.n
         self._cut = cut
-        signal = np.empty(padded(n), np.int8)
         self.tables = Tables(
-            signal=signal,
-            words=signal.view(np.uint64),
+            signal=np.empty(padded(n), np.int8),
             orders=np.zeros((n, ORDER_SIZE), np.int64),
             open_lots=np.zeros((n + 1, 3), np.int64),
             refusals=np.zeros(N_REFUSALS, np.int64),

@@ -172,7 +172,7 @@ def looped(strategy: CompiledStrategy, columns: BarColumns, levels: Levels, term
         signal = signal_of(strategy, columns)
         # There is an order where the level changes, or none.
         orders = np.zeros((1 + np.count_nonzero(signal[1:] != signal[:-1]), ORDER_SIZE), np.int64)
-        run = walk(signal, signal.view(np.uint64), bars, levels, terms, warm_bars(strategy), orders, refusals)
+        run = walk(signal, bars, levels, terms, warm_bars(strategy), orders, refusals)
     else:
         n, indicators = len(columns), indicator_columns(strategy, columns)
         orders = np.zeros((n, ORDER_SIZE), np.int64)

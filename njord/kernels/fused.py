@@ -227,7 +227,6 @@ def score_points(
         if levels_of(columns, which[point], tables.state, params[point], tables.signal):
             done = walk(
                 tables.signal,
-                tables.words,
                 bars,
                 levels,
                 terms,

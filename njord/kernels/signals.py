@@ -37,7 +37,6 @@ from njord.kernels.masks import ROWS, changes, fetch, lowest, others
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-WordArray = NDArray[np.uint64]
 _AHEAD = 8  # Blocks of 64 bars.
 _DAY_NS = 86_400_000_000_000
 
@@ -46,7 +45,6 @@ class Tables(NamedTuple):
     """Scratch of one thread for windows of up to n bars."""
 
     signal: LevelArray  # Shape (padded(n),).
-    words: WordArray  # The same memory.
     orders: IntArray  # Shape (n, ORDER_SIZE).
     open_lots: IntArray  # Shape (n + 1, 3).
     refusals: IntArray  # Shape (N_REFUSALS,).
@@ -117,7 +115,6 @@ def _answer(
 @bare_kernel
 def walk(
     signal: LevelArray,
-    words: WordArray,
     bars: Bars,
     levels: Levels,
     terms: Terms,
@@ -129,7 +126,6 @@ def walk(
 
     Args:
         signal: Shape (padded(n),): the level at each bar, KEEP_LEVEL where none is named and behind the last.
-        words: The same memory as uint64.
         bars: Shape (n,) each.
         levels: What each level of exposure stands for.
         terms: Limits, costs and the account.

@@ -15,7 +15,7 @@ from njord.apps.live_recorder import LiveRecorder
 from njord.core.config import Config
 from njord.core.contracts import KillSwitchState, Message
 from njord.core.instrument import Instrument
-from njord.core.types import TradingState
+from njord.core.types import ACTIVE, TradingState
 from njord.core.units import FOREVER_NS, NS_PER_S
 from njord.execution.gateway import Gateway, request_of
 from njord.simulation.ear import MarketEar
@@ -27,7 +27,7 @@ from njord.simulation.virtual_time import VirtualTime
 from njord.system import HostedSpec, System, SystemSpec
 from njord.venues.binance_core import BinanceBrokerCore
 from njord.venues.binance_options import CoreOptions
-from njord.venues.broker_wire import KnownOrder, Word
+from njord.venues.broker_wire import Health, KnownOrder, Word
 
 ACCOUNT = "main"
 OPERATOR = "operator"  # The source of what a person says of the kill switch.
@@ -96,6 +96,7 @@ class Life:
         link: The way to the exchange.
         terms: Of the session.
         journal: What is on disk; empty for a session that begins.
+        begun: The last trade of each symbol when the session began; what a session keeps beside its journal.
         number: Of this life, from 1.
 
     Attributes:
@@ -109,13 +110,20 @@ class Life:
     """
 
     def __init__(
-        self, time: VirtualTime, link: ExchangeLink, terms: LifeTerms, journal: MemoryJournal, number: int
+        self,
+        time: VirtualTime,
+        link: ExchangeLink,
+        terms: LifeTerms,
+        journal: MemoryJournal,
+        begun: dict[str, str],
+        number: int,
     ) -> None:
         self._time = time
         self._terms = terms
         self._is_over = False
         self.is_running = False
         self._timer_ns = FOREVER_NS  # When the host is woken next.
+        self._begun = begun
         self.journal = journal
         self.recorder = LiveRecorder(terms.instruments)
         self.shell = SimulatedShell(time, link, terms.key, terms.secret, terms.instruments, self._hear)
@@ -152,7 +160,7 @@ class Life:
             instruments,
             self._terms.options,
             known_orders(host, instruments),
-            last_trades(host, instruments),
+            last_trades(host, instruments, self._begun),
             jitter=self._jitter,
         )
         self.shell.start(core)
@@ -184,6 +192,9 @@ class Life:
     # --- what comes in ---
 
     def _hear(self, words: Sequence[Word]) -> None:
+        # Before the first order can leave, as in `apps/live_node.py`.
+        if not self._begun and any(isinstance(each, Health) and each.state is ACTIVE for each in words):
+            self._begun.update(self.shell.core.cursors)
         self.host.hear(words)
         self._look()
 
@@ -219,9 +230,11 @@ def known_orders(host: LiveHost, instruments: Sequence[Instrument]) -> list[Know
     ]
 
 
-def last_trades(host: LiveHost, instruments: Sequence[Instrument]) -> Mapping[str, str]:
-    """Return the id of the last trade told, by symbol."""
-    last: dict[str, int] = {}
+def last_trades(
+    host: LiveHost, instruments: Sequence[Instrument], begun: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the id of the last trade told, or before the beginning, by symbol."""
+    last = {symbol: int(trade_id) for symbol, trade_id in begun.items()}
     for index, trade_id in sorted(host.words.told_trades):
         symbol = instruments[index].symbol
         last[symbol] = max(last.get(symbol, -1), int(trade_id))

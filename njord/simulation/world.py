@@ -165,7 +165,8 @@ class World:
             options=CoreOptions(stream=terms.stream),
             streams=ear.ALL if kinds & {"B1", "B5", "B6"} else ear.TRADES,
         )
-        self.life = Life(self.time, self._link, self._life_terms, MemoryJournal(), 1)
+        self._begun: dict[str, str] = {}
+        self.life = Life(self.time, self._link, self._life_terms, MemoryJournal(), self._begun, 1)
         self.lives = [self.life]
         self.tripped_ns: int | None = None
         self._halts = ""  # Why the operator has halted trading; empty = he has not.
@@ -206,7 +207,9 @@ class World:
         """Kill the process, and start another one with what is left of its journal."""
         self.life.kill()
         journal = self.life.journal.cut(n_kept)
-        self.life = life = Life(self.time, self._link, self._life_terms, journal, len(self.lives) + 1)
+        self.life = life = Life(
+            self.time, self._link, self._life_terms, journal, self._begun, len(self.lives) + 1
+        )
         self.lives.append(life)
 
         def start() -> None:
@@ -249,7 +252,7 @@ class World:
         """Run the journal again in a fresh system; return what it did otherwise."""
         journal = MemoryJournal(self.life.journal.messages)
         try:
-            journal.run_again(Life(self.time, self._link, self._life_terms, journal, 0).host)
+            journal.run_again(Life(self.time, self._link, self._life_terms, journal, {}, 0).host)
         except NjordError as error:
             return [f"I12: the journal run again differs: {error}"]
         n_new = len(journal.messages) - len(self.life.journal.messages)

@@ -48,7 +48,7 @@ def walked(
     signal = np.full(padded(drawn.size), KEEP_LEVEL, np.int8)
     signal[: drawn.size] = drawn
     orders, refusals = np.zeros((drawn.size, ORDER_SIZE), np.int64), np.zeros(N_REFUSALS, np.int64)
-    run = walk(signal, signal.view(np.uint64), bars, LEVELS, limits, warm_bars, orders, refusals)
+    run = walk(signal, bars, LEVELS, limits, warm_bars, orders, refusals)
     return run, orders[: run.n_orders], refusals
 
 
