@@ -88,6 +88,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         journal: SHA-256 of the journal.
         violations: What must not be, one line each; empty if all is well.
         struck: How often each fault of the plan struck.
+        halt: Why trading was still halted when the world had settled; a person has started the session again then.
         state: What the connection to the venue allowed in the end.
         reason: Why, if not everything.
     """
@@ -101,6 +102,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     n_lives: int
     virtual_s: float
     struck: dict[str, int]
+    halt: str = ""
     state: str
     reason: str
     violations: tuple[str, ...]
@@ -262,12 +264,13 @@ class World:
 def simulate(terms: WorldTerms) -> Outcome:
     """Run a world and judge it."""
     world = World(terms)
-    violations = list[str]()
+    violations, halt = list[str](), ""
     try:
         world.run()
         first = world.evidence()
         if first.state is not TradingState.ACTIVE:
             violations += invariants.halted(first)
+            halt = first.reason
             # A named halt needs a person, who has put right what was wrong and starts the session again.
             world.restart(len(world.life.journal.messages), 1.0)
             world.time.run(world.time.now_ns() + round(terms.settle_s * NS_PER_S))
@@ -276,10 +279,10 @@ def simulate(terms: WorldTerms) -> Outcome:
         violations += world.replayed()
     except NjordError as error:
         violations.append(f"the run broke: {type(error).__name__}: {error}")
-    return _outcome(world, violations)
+    return _outcome(world, violations, halt)
 
 
-def _outcome(world: World, violations: Sequence[str]) -> Outcome:
+def _outcome(world: World, violations: Sequence[str], halt: str) -> Outcome:
     evidence = world.evidence()
     journal = world.life.journal
     return Outcome(
@@ -292,6 +295,7 @@ def _outcome(world: World, violations: Sequence[str]) -> Outcome:
         n_lives=len(world.lives),
         virtual_s=(world.time.now_ns() - BEGIN_NS) / NS_PER_S,
         struck=world.nemesis.struck(),
+        halt=halt,
         state="" if evidence.state is None else evidence.state.value,
         reason=evidence.reason,
         violations=tuple(violations),

@@ -12,8 +12,6 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +28,7 @@ from njord.venues.ccxt_broker_words import reason
 
 WAIT_MAX_S = 1.0  # Between two looks at the clock: it may be set, and a machine may sleep.
 ANSWER_WITHIN_S = 60.0  # Of any request, whatever its deadline says by a clock that was set.
+_TLS_GOODBYE_TURNS, _TLS_GOODBYE_S = 15, 0.02
 _CHANGES_ORDERS = frozenset({("POST", "order"), ("DELETE", "order"), ("DELETE", "openOrders")})
 _Value = TypeVar("_Value")
 
@@ -210,10 +209,8 @@ class CcxtShell:
     # --- in the shell's own thread ---
 
     def _live(self) -> None:
-        factory = import_module("uvloop").new_event_loop if find_spec("uvloop") else asyncio.new_event_loop
         try:
-            with asyncio.Runner(loop_factory=factory) as runner:
-                runner.run(self._run())
+            asyncio.run(self._run())
         except Exception as error:
             self._fail(error)
         finally:
@@ -244,6 +241,8 @@ class CcxtShell:
             await asyncio.gather(*tasks, return_exceptions=True)
             await broker.close()
             await door.close()
+            for _ in range(_TLS_GOODBYE_TURNS):  # A TLS connection says goodbye after it was closed.
+                await asyncio.sleep(_TLS_GOODBYE_S)
 
     def _venue_ms(self) -> int:
         return (self._clock.now_ns() + self._core.clock_offset_ns) // NS_PER_MS

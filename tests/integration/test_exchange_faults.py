@@ -12,6 +12,7 @@ from njord.exchange.faults import TROUBLES
 from njord.exchange.wire import UNTROUBLED, Request
 from tests.unit.exchange.faulty_exchange import BTC, FaultyExchange, fault
 
+pytestmark = pytest.mark.integration
 FAR = "50000.00"  # A price at which a buy rests.
 
 
