@@ -168,6 +168,9 @@ class BinanceBrokerCore:
 
     def stream_closed(self, detail: str, now_ns: int) -> None:
         """Take note that the user stream is gone."""
+        if self._options.stream is StreamKind.SIGNATURE and not self._stream.is_open:
+            # It was refused, perhaps for its key. If so, REST says it in words that are final.
+            self._chores.ensure(("account",), now_ns)
         self._stream.closed(detail, now_ns)
         self._go_on(now_ns)
 
@@ -243,6 +246,9 @@ class BinanceBrokerCore:
         elif meaning is Meaning.CLOCK:
             self._clock.refused()
             self._chores.want(("time",), now_ns)
+            if verdict.is_behind:
+                # Right again before it can be measured, it would show no step, and has left earlier times behind.
+                self._forget_times(0, now_ns)
         elif meaning in (Meaning.SLOW_DOWN, Meaning.BANNED):
             self._outbox.budget.block(self._clock.venue_ns(now_ns) + verdict.retry_after_ns)
             if meaning is Meaning.BANNED:
@@ -265,8 +271,7 @@ class BinanceBrokerCore:
         """Take note that the venue's clock was set: what is on its way may arrive that much later."""
         self._notice("the venue's clock was set, or ours", f"by {step_ns / 1e9:+.3f} s")
         # One step that is seen may be several; between them times may have been earlier.
-        self._accounts.forget_time()
-        self._books.clock_set(max(0, -step_ns), now_ns)
+        self._forget_times(max(0, -step_ns), now_ns)
         if step_ns < 0:
             for order in self._books.tracker.open.values():
                 order.may_arrive_until_ns -= step_ns
@@ -284,6 +289,10 @@ class BinanceBrokerCore:
             self._chores.ensure(("trades", str(index)), now_ns)
 
     # --- what goes on ---
+
+    def _forget_times(self, back_ns: int, now_ns: int) -> None:
+        self._accounts.forget_time()
+        self._books.clock_set(back_ns, now_ns)
 
     def _hear(self, event: bytes, now_ns: int) -> None:
         envelope = read(event, Envelope)

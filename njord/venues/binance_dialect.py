@@ -153,7 +153,7 @@ class WireReport(
     frozen=True,
     rename={
         "symbol": "s", "client_order_id": "c", "orig_client_order_id": "C", "side": "S", "orig_qty": "q",
-        "execution": "x", "status": "X", "reject_reason": "r", "order_id": "i", "executed_qty": "z",
+        "execution": "x", "status": "X", "order_id": "i", "executed_qty": "z",
         "transact_time": "T", "trade_id": "t", "last_qty": "l", "last_price": "L", "commission": "n",
         "commission_asset": "N", "is_maker": "m",
     },
@@ -170,7 +170,6 @@ class WireReport(
     executed_qty: str
     transact_time: int
     orig_client_order_id: str | None = None
-    reject_reason: str = "NONE"
     trade_id: int = -1
     last_qty: str = "0"
     last_price: str = "0"
@@ -219,7 +218,6 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
     status: OrderStatus
     is_self_trade: bool = False
-    reject_reason: str = ""
     lots: int
     executed_lots: int
     ts_venue_ns: int
@@ -284,10 +282,9 @@ class Reader:
             "null",
         ):
             name = str(report.orig_client_order_id)
-        rejected = "" if report.reject_reason == "NONE" else report.reject_reason
-        return self._view(report, name, report.transact_time, rejected)
+        return self._view(report, name, report.transact_time)
 
-    def _view(self, order: WireOrder | WireReport, name: str, ts_ms: int, rejected: str = "") -> OrderView:
+    def _view(self, order: WireOrder | WireReport, name: str, ts_ms: int) -> OrderView:
         self._check_symbol(order.symbol)
         status, side = _STATUS.get(order.status), _SIDES.get(order.side)
         if status is None or side is None:
@@ -299,7 +296,6 @@ class Reader:
             side=side,
             status=status,
             is_self_trade=order.status == "EXPIRED_IN_MATCH",
-            reject_reason=rejected,
             lots=self._lots(order.orig_qty),
             executed_lots=self._lots(order.executed_qty),
             ts_venue_ns=ms_to_ns(ts_ms),

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from njord.core.types import OrderReason
+from njord.core.units import NS_PER_S
 from njord.venues.broker_wire import Answer, NoAnswer
 
 _TEXT_MAX = 160
@@ -44,12 +45,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         reason: Of a refusal, for the order's update.
         evidence: One line for a person: status, code, words; printable, and cut.
         retry_after_ns: How long the venue wants to be left alone.
+        is_behind: Of CLOCK: the venue's clock is behind what it was taken for: it was set back, or ours ahead.
     """
 
     meaning: Meaning
     reason: OrderReason = OrderReason.NONE
     evidence: str = ""
     retry_after_ns: int = 0
+    is_behind: bool = False
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -160,6 +163,7 @@ def judge(answer: Answer | NoAnswer) -> Verdict:
                 reason=reason,
                 evidence=evidence,
                 retry_after_ns=retry_after_ns(answer, default_s=0),
+                is_behind=meaning is Meaning.CLOCK and "ahead of" in error.msg,
             )
     return Verdict(meaning=Meaning.UNKNOWN, evidence=evidence)
 
@@ -168,9 +172,9 @@ def retry_after_ns(answer: Answer, default_s: int | None = None) -> int:
     """Return how long the venue asks to be left alone; a missing or unreadable header counts as a default."""
     text = answer.headers.get("retry-after", "")
     if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(int(text), _RETRY_AFTER_MAX_S) * 1_000_000_000
+        return min(int(text), _RETRY_AFTER_MAX_S) * NS_PER_S
     seconds = _RETRY_AFTER_DEFAULT_S.get(answer.status, 1) if default_s is None else default_s
-    return seconds * 1_000_000_000
+    return seconds * NS_PER_S
 
 
 def _error_in(body: bytes) -> _Error | None:

@@ -47,7 +47,7 @@ class CoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         venue: Its name in instruments.
         stream: Kind of the user stream.
-        account_uid: The account that must answer; 0 = the one that answers first.
+        account_uid: The account that must answer; 0 = the one that answers three times in a row first.
         request_timeout_ns: Until a request without an answer is given up.
         recv_window_ns: For how long the venue may still act on a request.
         place_wait_ns: How long an order may wait for the venue's budget, or be repeated, before it is refused as

@@ -28,7 +28,7 @@ from njord.venues.ccxt_broker_words import reason
 
 WAIT_MAX_S = 1.0  # Between two looks at the clock: it may be set, and a machine may sleep.
 ANSWER_WITHIN_S = 60.0  # Of any request, whatever its deadline says by a clock that was set.
-_TLS_GOODBYE_TURNS, _TLS_GOODBYE_S = 15, 0.02
+_TLS_GOODBYE_S = 0.3  # A TLS connection says goodbye after it was closed.
 _CHANGES_ORDERS = frozenset({("POST", "order"), ("DELETE", "order"), ("DELETE", "openOrders")})
 _Value = TypeVar("_Value")
 
@@ -116,7 +116,6 @@ class CcxtShell:
 
         Raises:
             ConfigError: CCXT is too old.
-            VenueError: Certificates could not be verified here.
         """
         self._ccxt = load_ccxt()
         self._thread.start()
@@ -155,7 +154,7 @@ class CcxtShell:
                 return
             try:
                 future.set_result(do(core, now_ns))
-            except Exception as error:
+            except Exception as error:  # Whoever waits must hear of it; `_do` ends the shell for it.
                 future.set_exception(InvariantError(f"the broker's core broke ({type(error).__name__})"))
                 raise
 
@@ -176,7 +175,7 @@ class CcxtShell:
     ) -> Answer | NoAnswer:
         """Ask the venue past the core, signed, and wait for the answer; for queries only."""
         future: Future[Answer | NoAnswer] = Future()
-        if (method, path) in _CHANGES_ORDERS or method != "GET":
+        if method != "GET":
             raise InvariantError(f"{method} {path} is the core's alone")
 
         def run(core: BrokerCore, now_ns: int) -> None:
@@ -211,7 +210,7 @@ class CcxtShell:
     def _live(self) -> None:
         try:
             asyncio.run(self._run())
-        except Exception as error:
+        except Exception as error:  # The thread's outermost frame: what ends it ends the shell.
             self._fail(error)
         finally:
             with self._lock:
@@ -241,7 +240,7 @@ class CcxtShell:
             await asyncio.gather(*tasks, return_exceptions=True)
             await broker.close()
             await door.close()
-            for _ in range(_TLS_GOODBYE_TURNS):  # A TLS connection says goodbye after it was closed.
+            if self._addresses.rest.startswith("https://"):
                 await asyncio.sleep(_TLS_GOODBYE_S)
 
     def _venue_ms(self) -> int:
@@ -254,7 +253,7 @@ class CcxtShell:
         try:
             do(self._core, self._clock.now_ns())
             self._pump()
-        except Exception as error:
+        except Exception as error:  # Whatever it is, nothing more is sent.
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -331,9 +330,7 @@ class CcxtShell:
                 await self._broker.send(ask)
         except InvariantError:
             raise
-        except (
-            Exception
-        ) as error:  # Whatever CCXT makes of it: what an order has become is the core's to judge.
+        except Exception as error:  # CCXT's, whatever it is: what an order has become is the core's to judge.
             if note.answer is None:
                 return NoAnswer(was_sent=note.was_sent, detail=reason(error))
         return note.answer or NoAnswer(was_sent=note.was_sent, detail="no answer was read")

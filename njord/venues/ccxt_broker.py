@@ -21,6 +21,7 @@ from njord.venues.binance_options import StreamKind, StreamWish
 from njord.venues.broker_wire import Ask
 from njord.venues.ccxt_broker_door import NOTE, Addresses, Door
 from njord.venues.ccxt_broker_words import reason
+from njord.venues.ccxt_feed import to_its_end
 
 CCXT_MIN = (4, 5, 90)  # Older ones stall for good after a burst of frames with the aiohttp that they allow.
 
@@ -179,7 +180,7 @@ class CcxtBroker:
         except Exception as error:  # CCXT's own, and what aiohttp raises through it.
             return stream.why or reason(error)
         finally:
-            await _to_its_end(exchange.close())
+            await to_its_end(exchange.close())
         return "it ended"
 
     async def _dial(self, exchange: Any, wish: StreamWish, stream: "_Stream") -> str:
@@ -355,15 +356,3 @@ def _dialed(session: aiohttp.ClientSession, url: str) -> Any:
 def _heeded(future: "asyncio.Future[Any]") -> "asyncio.Future[Any]":
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
-
-
-# Whoever cancels, twice even, waits until the sockets are closed.
-async def _to_its_end(closing: Any) -> None:
-    task, is_canceled = asyncio.create_task(closing), False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            is_canceled = True
-    if is_canceled:
-        raise asyncio.CancelledError

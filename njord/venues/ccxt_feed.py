@@ -88,11 +88,11 @@ class CcxtStreams:
                 f"the stream of {self._exchange_id} broke ({type(error).__name__})"
             ) from None
         finally:
-            await _to_its_end(exchange.close())
+            await to_its_end(exchange.close())
 
 
-# Whoever cancels, twice even, waits until the sockets are closed.
-async def _to_its_end(closing: Coroutine[Any, Any, None]) -> None:
+async def to_its_end(closing: Coroutine[Any, Any, None]) -> None:
+    """Wait until the sockets are closed, whoever cancels meanwhile, twice even."""
     task, is_canceled = asyncio.create_task(closing), False
     while not task.done():
         try:

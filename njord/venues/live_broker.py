@@ -90,7 +90,7 @@ class LiveBroker:
         self._options = options or LiveOptions()
         self._way = way
         self._shell: CcxtShell | None = None
-        self._queries = LiveQueries(self._asked_shell, self._instruments, clock, self._options.query_within_s)
+        self._queries = LiveQueries(self._running, self._instruments, clock, self._options.query_within_s)
         self._lock = threading.Lock()
         self._words: list[Word] = []
         self._on_words: Callable[[], None] = lambda: None
@@ -205,9 +205,6 @@ class LiveBroker:
         if self._shell is None:
             raise VenueUnavailable("the broker is not started")
         return self._shell
-
-    def _asked_shell(self) -> CcxtShell:
-        return self._running()
 
     def _reject(self, req: BrokerOrderReq, why: OrderReason, detail: str) -> BrokerReject:
         return BrokerReject(

@@ -27,6 +27,7 @@ from njord.venues.binance_dialect import (
     read,
 )
 from njord.venues.binance_errors import Meaning, judge
+from njord.venues.binance_orders import fill_word
 from njord.venues.binance_rows import parse_steps
 from njord.venues.binance_rules import Rules
 from njord.venues.broker_wire import Answer, NoAnswer
@@ -93,7 +94,7 @@ class LiveQueries:
             for row in rows:
                 if row.order_id not in names:
                     names[row.order_id] = self._name(reader, row.order_id)
-                found.append(_fill(reader, row, names[row.order_id]))
+                found.append(fill_word(names[row.order_id], reader.trade(row)))
             if len(rows) < TRADES_PAGE:
                 return found
             next_id = rows[-1].id + 1
@@ -184,17 +185,3 @@ def _ticks(reader: Reader, text: str) -> int:
     except ValueError as error:
         raise Unreadable(str(error)) from None
     return ticks
-
-
-def _fill(reader: Reader, row: WireTrade, client_order_id: str) -> BrokerFill:
-    trade = reader.trade(row)
-    return BrokerFill(
-        client_order_id=client_order_id,
-        venue_trade_id=str(trade.trade_id),
-        price_ticks=trade.price_ticks,
-        qty_lots=trade.lots,
-        fee=trade.fee,
-        fee_asset=trade.fee_asset,
-        is_maker=trade.is_maker,
-        ts_venue_ns=trade.ts_venue_ns,
-    )

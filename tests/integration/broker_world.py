@@ -8,6 +8,7 @@ import base64
 import hashlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -199,24 +200,24 @@ class Heard(msgspec.Struct):
 Behave = Callable[["RawServer", Heard, Writer], Awaitable[None]]
 
 
-class RawServer:
-    """Answers each request by `behave`, which may do with the socket as it likes.
+class _Loopback(ABC):
+    """A server in a thread of its own.
 
     Attributes:
-        heard: Requests, in order.
         port: On the loopback.
     """
 
-    def __init__(self, behave: Behave, ssl_context: Any = None) -> None:
-        self.behave = behave
-        self.heard: list[Heard] = []
+    def __init__(self, ssl_context: Any = None) -> None:
         self.port = 0
         self._ssl = ssl_context
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self._over: asyncio.Event | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @abstractmethod
+    async def _serve(self, reader: Reader, writer: Writer) -> None:
+        """Do with a connection what this server does."""
 
     @property
     def url(self) -> str:
@@ -241,33 +242,41 @@ class RawServer:
         self.port = server.sockets[0].getsockname()[1]
         self._is_up.set()
         await self._over.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        server.close()  # Who still talks is canceled with the loop.
+
+
+class RawServer(_Loopback):
+    """Answers each request by `behave`, which may do with the socket as it likes.
+
+    Attributes:
+        heard: Requests, in order.
+    """
+
+    def __init__(self, behave: Behave, ssl_context: Any = None) -> None:
+        super().__init__(ssl_context)
+        self.behave = behave
+        self.heard: list[Heard] = []
 
     async def _serve(self, reader: Reader, writer: Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {
-                    name.lower(): value
-                    for name, _, value in (each.partition(": ") for each in head[1:] if each)
-                }
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                heard = Heard(head[0], headers, body.decode())
+                heard = await heard_request(reader)
                 self.heard.append(heard)
-                if headers.get("upgrade", "").lower() == "websocket" and not headers.get("njord"):
+                if heard.headers.get("upgrade", "").lower() == "websocket":
                     await upgrade(heard, writer)
                 await self.behave(self, heard, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._tasks.discard(task)
             writer.close()
+
+
+async def heard_request(reader: Reader) -> Heard:
+    """Return the next request of a client."""
+    line, *rows = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in rows if each)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Heard(line, headers, body.decode())
 
 
 async def upgrade(heard: Heard, writer: Writer) -> None:
@@ -319,7 +328,7 @@ SIGNATURE = StreamWish(kind=StreamKind.SIGNATURE, generation=1)
 LISTEN = StreamWish(kind=StreamKind.LISTEN_KEY, listen_key="canaryLISTEN", generation=1)
 
 
-class WsServer(RawServer):
+class WsServer(_Loopback):
     """Answers every subscription, and says how many connections are open.
 
     Args:
@@ -327,19 +336,12 @@ class WsServer(RawServer):
     """
 
     def __init__(self, said: list[dict[str, Any]]) -> None:
-        super().__init__(self._subscribe)
+        super().__init__()
         self.said = said
         self.n_open = 0
 
-    async def _subscribe(self, server: RawServer, heard: Heard, writer: Writer) -> None:
-        raise NotImplementedError
-
     async def _serve(self, reader: Reader, writer: Writer) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {
-            name.lower(): value for name, _, value in (each.partition(": ") for each in head[1:] if each)
-        }
-        await upgrade(Heard(head[0], headers, ""), writer)
+        await upgrade(await heard_request(reader), writer)
         self.n_open += 1
         try:
             while (text := await heard_frame(reader)) is not None:

@@ -79,3 +79,17 @@ def test_evidence_is_one_printable_line() -> None:
     evidence = judge(answer(400, '{"code":-2010,"msg":"a\\nb\\u001b[31m' + "x" * 500 + '"}')).evidence
     assert evidence.isprintable()
     assert len(evidence) <= 160
+
+
+@pytest.mark.parametrize(
+    ("text", "is_behind"),
+    [
+        ("Timestamp for this request was 1000ms ahead of the server's time.", True),
+        ("Timestamp for this request is outside of the recvWindow.", False),
+    ],
+)
+def test_only_a_time_that_is_yet_to_come_says_that_the_venues_clock_is_behind(
+    text: str, is_behind: bool
+) -> None:
+    verdict = judge(answer(400, words(-1021, text)))
+    assert (verdict.meaning, verdict.is_behind) == (M.CLOCK, is_behind)

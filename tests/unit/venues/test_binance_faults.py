@@ -414,6 +414,28 @@ def test_a_venue_clock_that_is_set_is_measured_anew_and_the_order_repeated_once(
     case.check()
 
 
+def test_a_clock_that_was_set_back_and_right_again_before_it_was_measured_leaves_no_halt(
+    case: CoreCase,
+) -> None:
+    """A17, with A18: the account then carries an earlier time than what was read before."""
+    operator = case.case.exchange.operator
+    case.to(3)
+    operator.deposit("alice", "USDT", Decimal(1))
+    case.to(69.5)  # The clock was measured at 60 s; the account is read at 73 s.
+    operator.set_clock_offset_ns(-68 * NS_PER_S)
+    operator.deposit("alice", "USDT", Decimal(1))
+    case.place("NJ-1", price=80)  # Refused: its time is ahead of the venue's.
+    instead(case, is_("GET", "time"), Response(status=503, body=b"down"))
+    case.to(72)
+    assert case.statuses("NJ-1") == [S.REJECTED]
+    operator.set_clock_offset_ns(0)
+    case.trouble.before = lambda request: None
+    case.to(200)
+    assert "the venue's clock was set, or ours" not in case.titles()
+    assert case.health.state is TradingState.ACTIVE, case.health
+    case.check()
+
+
 def test_a_venue_that_refuses_every_timestamp_gets_no_third_try(case: CoreCase) -> None:
     """A17."""
     words = "Timestamp for this request is outside of the recvWindow."
@@ -460,6 +482,39 @@ def test_a_key_that_is_refused_is_final(case: CoreCase, what: str) -> None:
     assert len(case.trouble.heard) == n_heard
     assert case.titles().count("the venue refuses the key; nothing is sent any more") == 1
     case.check()
+
+
+def test_a_key_that_is_refused_from_the_beginning_is_final_and_the_stream_is_dialed_no_more() -> None:
+    """A20: only the subscription is signed until then, and whether a refusal of it is for good REST says."""
+    case = CoreCase()
+    case.case.exchange.operator.revoke_key(KEY)
+    case.to(5)
+    assert case.health.state is TradingState.HALTED
+    assert case.health.reason.startswith("key: HTTP 401, -2015")
+    assert len(case.sent("GET", "account")) == 1
+    n_heard, dialed = len(case.trouble.heard), case.core.wants_stream.generation
+    assert dialed <= 2
+    case.to(600)
+    assert (len(case.trouble.heard), case.core.wants_stream.generation) == (n_heard, dialed)
+
+
+def test_a_subscription_that_is_refused_for_a_while_is_dialed_until_it_stands() -> None:
+    """A14, A20: REST takes the key, so it is not the key."""
+    case = CoreCase()
+    refusal = '{"id":"1","status":401,"error":{"code":-2015,"msg":"Invalid API-key, IP, or permissions"}}'
+
+    def refuse(frames: list[Frame]) -> list[Frame]:
+        return [
+            replace(each, text=refusal) if '"status":200' in (each.text or "") else each for each in frames
+        ]
+
+    case.trouble.on_frames = refuse
+    case.to(20)
+    assert case.health.reason.startswith("stream: the subscription was refused")
+    assert case.core.wants_stream.generation > 3
+    case.trouble.on_frames = lambda frames: frames
+    case.to(60)
+    assert case.core.is_ready
 
 
 def test_an_overfill_is_told_and_a_person_too(case: CoreCase) -> None:
