@@ -23,6 +23,7 @@ from njord.exchange.market_tape import (
     TapeBlock,
     block_of,
     change_rows,
+    level_changes,
 )
 from njord.storage.dataset import BarChunk
 
@@ -138,16 +139,11 @@ class _Ladder:
         far = range(self._terms.levels)
         bids = {best_bid - spacing * at: lots for at in far if best_bid - spacing * at > 0}
         asks = {best_ask + spacing * at: lots for at in far}
-        changed = (_changes(self._bids, bids), _changes(self._asks, asks))
+        changed = (level_changes(self._bids, bids), level_changes(self._asks, asks))
         self._bids, self._asks = bids, asks
         first_id = self._update_id + 1
         self._update_id += max(1, len(changed[0]) + len(changed[1]))
         return change_rows(ts_ns, first_id, self._update_id, *changed)
-
-
-def _changes(before: dict[int, int], after: dict[int, int]) -> list[tuple[int, int]]:
-    gone = [(price, 0) for price in before if price not in after]
-    return gone + [(price, lots) for price, lots in after.items() if before.get(price) != lots]
 
 
 # Even shares; the last one takes what is left. A bar that traded gives each trade a lot.

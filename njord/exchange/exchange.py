@@ -20,23 +20,21 @@ from njord.exchange.operator import Operator
 from njord.exchange.options import AccountSpec, ExchangeOptions
 from njord.exchange.params import Params, parse
 from njord.exchange.private import PrivateApi
-from njord.exchange.public import PublicApi, RateLimit
+from njord.exchange.public import PublicApi
 from njord.exchange.signing import http_payload
 from njord.exchange.streams import MarketStreams
 from njord.exchange.trading import Trading
 from njord.exchange.truth import Truth
 from njord.exchange.user_stream import UserStreams
 from njord.exchange.weights import Budgets
-from njord.exchange.wire import UNTROUBLED, Fate, Frame, Request, Response
+from njord.exchange.wire import BROKEN, JSON_HEADERS, UNTROUBLED, Fate, Frame, Request, Response
 from njord.exchange.ws_api import PATH, WsApi
 
 __all__ = ["AccountSpec", "Exchange", "ExchangeOptions"]
 
 CONTROL: Final = "/njord/"
 CONNECTION_WEIGHT: Final = 2
-_JSON: Final = {"content-type": "application/json;charset=UTF-8"}
 _GOING_AWAY: Final = 1001
-_BROKEN: Final = 1006
 
 
 class _Connection(msgspec.Struct):
@@ -81,7 +79,7 @@ class Exchange:
         self._budgets = Budgets(options)
         self._users = UserStreams(self.trading)
         self._streams = MarketStreams(market)
-        public = PublicApi(market, self.trading.rules, _rate_limits(options), options.order_types)
+        public = PublicApi(market, self.trading.rules, options)
         private = PrivateApi(self.trading, self._budgets, self._users)
         self._calls = Calls(self.trading, public, private, self._budgets, self.truth_ledger)
         self._ws_api = WsApi(self._calls, self._users)
@@ -126,7 +124,7 @@ class Exchange:
             outcome = self._control(request)
         else:
             outcome = self._answer(request, now_ns)
-        return Response(status=outcome.status, body=outcome.body, headers={**_JSON, **outcome.headers})
+        return Response(status=outcome.status, body=outcome.body, headers={**JSON_HEADERS, **outcome.headers})
 
     def _answer(self, request: Request, now_ns: int) -> Outcome:
         key = request.headers.get("x-mbx-apikey", "")
@@ -206,17 +204,9 @@ class Exchange:
 
     def _drop_all(self) -> None:
         for connection in list(self._connections):
-            self._cut(connection, _BROKEN)
+            self._cut(connection, BROKEN)
 
     def _cut(self, connection: int, code: int) -> None:
         self._collect()
         self._frames.append(Frame(connection, None, code))
         self.closed(connection, self._now_ns)
-
-
-def _rate_limits(options: ExchangeOptions) -> list[RateLimit]:
-    return [
-        RateLimit("REQUEST_WEIGHT", "MINUTE", 1, options.weight_per_minute),
-        RateLimit("ORDERS", "SECOND", 10, options.orders_per_10s),
-        RateLimit("ORDERS", "DAY", 1, options.orders_per_day),
-    ]

@@ -240,8 +240,12 @@ def _check_param(spec: FaultSpec, name: str, value: Value, where: str) -> None:
         close = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else f"it has {_listed(known) or 'none'}"
         raise ConfigError(f"{where}: {spec.fault} has no parameter {name!r}", remedy)
-    if isinstance(value, str) or not abs(value) <= SECONDS_MAX:
-        raise ConfigError(f"{where}: {spec.fault}.{name} is {value!r}", "write a number")
+    _, lowest, _ = kind.numbers[name]
+    least = -SECONDS_MAX if lowest < 0 else 0  # Where a swarm draws no negative number, it has no meaning.
+    if isinstance(value, str) or not least <= value <= SECONDS_MAX:
+        raise ConfigError(
+            f"{where}: {spec.fault}.{name} is {value!r}", f"write a number from {least:g} to {SECONDS_MAX:g}"
+        )
 
 
 def plan_of(values: object, where: str) -> FaultPlan:

@@ -13,15 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from njord.core.errors import ConfigError
-from njord.core.units import FOREVER_NS
+from njord.core.units import FOREVER_NS, NS_PER_S
 from njord.exchange import nemesis_answers, nemesis_market, nemesis_streams, nemesis_way, nemesis_world
-from njord.exchange.exchange import Exchange
+from njord.exchange.exchange import CONTROL, Exchange
 from njord.exchange.fault_plan import FaultPlan, FaultSpec, spec_of
-from njord.exchange.nemesis import JSON_HEADERS, S_NS, Setting, Trouble
-from njord.exchange.wire import UNTROUBLED, Fate, Frame, Request, Response
+from njord.exchange.nemesis import Setting, Trouble
+from njord.exchange.wire import JSON_HEADERS, UNTROUBLED, Fate, Frame, Request, Response
 
-CONTROL: Final = "/njord/"
-FAULTS_PATH: Final = "/njord/faults"
+FAULTS_PATH: Final = CONTROL + "faults"
 
 TROUBLES: Final[Mapping[str, type[Trouble]]] = {
     "A1": nemesis_way.LostAnswer,
@@ -81,7 +80,8 @@ class Nemesis:
         plan: Its times count from `begin_ns`.
         seed: Every fault draws from its own generator, made of this and its place in the plan.
         begin_ns: The plan's beginning, epoch ns.
-        setting: The accounts, keys and instruments that faults choose from.
+        accounts: Their names, of which faults choose.
+        keys: Likewise, of all accounts.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Nemesis:
 
     def _add(self, spec: FaultSpec, begin_ns: int) -> None:
         random = Random(f"{self._seed} {len(self._windows)} {spec.fault}")
-        from_ns = begin_ns + round(spec.from_s * S_NS)
-        to_ns = from_ns + round(spec.for_s * S_NS) if spec.for_s else FOREVER_NS
+        from_ns = begin_ns + round(spec.from_s * NS_PER_S)
+        to_ns = from_ns + round(spec.for_s * NS_PER_S) if spec.for_s else FOREVER_NS
         self._windows.append(_Window(TROUBLES[spec.fault](spec, random, self._setting), from_ns, to_ns))
 
     def _later(self, due_ns: int, frame: Frame) -> None:
@@ -242,7 +242,7 @@ class Nemesis:
             return False
         is_taken = self._exchange.opened(connection, path, query, address, now_ns)
         if is_taken:
-            self._open[connection] = _is_users(path)
+            self._open[connection] = _is_users(path, query)
         return is_taken
 
     def said(self, connection: int, text: str, now_ns: int) -> None:
@@ -270,10 +270,10 @@ class Nemesis:
         return told
 
 
-# The key of a listen-key stream stands alone in its path; names of market streams have an "@".
-def _is_users(path: str) -> bool:
-    last = path.rstrip("/").rpartition("/")[2]
-    return path.startswith("/ws-api") or (len(last) >= 32 and "@" not in last)
+# A listen key is long, and stands among the names of streams; those of the market have an "@".
+def _is_users(path: str, query: str) -> bool:
+    names = (*path.split("/"), *query.rpartition("=")[2].split("/"))
+    return path.startswith("/ws-api") or any(len(name) >= 32 and "@" not in name for name in names)
 
 
 def _json(status: int, value: object) -> Response:

@@ -14,14 +14,11 @@ import msgspec
 
 from njord.core.instrument import Instrument
 from njord.core.units import FOREVER_NS
-from njord.exchange.market_book import PublicBook
+from njord.exchange.market_book import ALL_LEVELS, Levels, PublicBook
 from njord.exchange.market_history import TradeHistory
 from njord.exchange.market_klines import Klines
 from njord.exchange.market_tape import CLEAR, TRADE_BUY, TRADE_SELL, Tape, TapeBlock, block_of, market_rows
 from njord.venues.tick_market import MarketRows
-
-Levels = tuple[tuple[int, int], ...]  # (price_ticks, qty_lots)
-ALL_LEVELS = 2**31
 
 
 class BookView(msgspec.Struct, frozen=True):

@@ -3,13 +3,14 @@
 import numpy as np
 
 from njord.data.book import Book
-from njord.exchange.market_tape import ASK, BID, IntArray
+from njord.exchange.market_tape import ASK, BID, IntArray, level_changes
 from njord.kernels.book import ASK as ASK_SIDE
 from njord.kernels.book import BID as BID_SIDE
 from njord.kernels.book import best
 from njord.storage.store.kinds import BOOK_ASK, BOOK_BID
 
-Levels = tuple[tuple[int, int], ...]
+Levels = tuple[tuple[int, int], ...]  # (price_ticks, qty_lots)
+ALL_LEVELS = 2**31
 
 
 class PublicBook:
@@ -31,7 +32,7 @@ class PublicBook:
         A change that replaces the book is told as what differs, since those who follow the book know the one before.
         """
         self.last_id = last_id
-        before = self.levels(2**31) if replaces else ((), ())
+        before = self.levels(ALL_LEVELS) if replaces else ((), ())
         if replaces:
             self._book.clear()
         is_bid, is_ask = kind == BID, kind == ASK
@@ -42,7 +43,10 @@ class PublicBook:
         asks = tuple(zip(prices[is_ask].tolist(), lots[is_ask].tolist(), strict=True))
         if not replaces:
             return bids, asks
-        return _difference(before[0], bids), _difference(before[1], asks)
+        return (
+            tuple(level_changes(dict(before[0]), dict(bids))),
+            tuple(level_changes(dict(before[1]), dict(asks))),
+        )
 
     def levels(self, limit: int) -> tuple[Levels, Levels]:
         """Return the best `limit` bids and asks, best first."""
@@ -58,9 +62,3 @@ class PublicBook:
         bid, bid_lots = best(state, BID_SIDE)
         ask, ask_lots = best(state, ASK_SIDE)
         return int(bid), int(bid_lots), int(ask), int(ask_lots)
-
-
-def _difference(before: Levels, after: Levels) -> Levels:
-    old, new = dict(before), dict(after)
-    gone = tuple((price, 0) for price in old if price not in new)
-    return gone + tuple((price, lots) for price, lots in new.items() if old.get(price) != lots)

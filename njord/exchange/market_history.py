@@ -43,9 +43,6 @@ class Rows(Generic[Row]):
         self._id, self._ts_ns = attrgetter(id_name), attrgetter("ts_ns")
         self._kept = kept
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     def append(self, row: Row) -> None:
         """Take the newest row."""
         self._rows.append(row)

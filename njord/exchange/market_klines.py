@@ -121,11 +121,6 @@ class Klines:
                 bar.taker_buy_lots += qty_lots
                 bar.taker_buy_quote += quote
 
-    @property
-    def first_ns(self) -> int | None:
-        """When the first minute opens; None before any trade."""
-        return self._minutes[0].open_ns if self._minutes else None
-
     def at(self, interval: str, ts_ns: int) -> Kline | None:
         """Return the bar that holds a time, as it is now; None before the first trade."""
         return next(self.between(interval, bounds(interval, ts_ns)[0], ts_ns), None)

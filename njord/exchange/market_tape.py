@@ -4,7 +4,7 @@ A tape is a function that starts a fresh pass from the beginning. The rows of on
 other; trades are events of one row. Accounts' order matching and public data are both read off the same rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +64,12 @@ def change_rows(
         return [(NOTHING, ts_ns, 0, 0, first_id, last_id, 1)]
     rows[-1] = (*rows[-1][:6], 1)
     return rows
+
+
+def level_changes(before: Mapping[int, int], after: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return what makes one side of a book another, both lots by price: levels that go (0 lots) first."""
+    gone = [(price, 0) for price in before if price not in after]
+    return gone + [(price, lots) for price, lots in after.items() if before.get(price) != lots]
 
 
 def market_rows(blocks: Iterable[TapeBlock]) -> Iterator[MarketRows]:

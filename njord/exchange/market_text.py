@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from njord.core.instrument import Instrument
-from njord.core.units import NS_PER_MS, round_half_even
+from njord.core.units import NS_PER_MS, exponent, quantum, round_half_even
 
 PLACES = 8
-_QUANTUM = Decimal(1).scaleb(-PLACES)
+_QUANTUM = quantum(PLACES)
 
 
 def steps_text(steps: int, scale: int, multiple: int) -> str:
@@ -25,9 +25,7 @@ def ratio_text(numerator: Decimal, denominator: Decimal, places: Decimal = _QUAN
 
 def decimal_text(value: Decimal) -> str:
     """Return an exact decimal with at least eight places."""
-    exponent = value.as_tuple().exponent
-    places = max(PLACES, -exponent if isinstance(exponent, int) else 0)
-    return f"{value:.{places}f}"
+    return f"{value:.{max(PLACES, exponent(value))}f}"
 
 
 def to_ms(ts_ns: int) -> int:

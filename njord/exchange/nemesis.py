@@ -6,21 +6,19 @@ do harm at each. It counts how often it really struck, because a fault that neve
 
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from njord.core.instrument import Instrument
-from njord.core.units import FOREVER_NS
+from njord.core.units import FOREVER_NS, NS_PER_S
 from njord.exchange.exchange import Exchange
 from njord.exchange.fault_plan import FaultSpec
-from njord.exchange.wire import Fate, Frame, Request, Response
+from njord.exchange.wire import JSON_HEADERS, Fate, Frame, Request, Response
 
-S_NS: Final = 1_000_000_000
 ORDER_PATH: Final = "/api/v3/order"
 ORDER_MOVES: Final = frozenset({("POST", ORDER_PATH), ("DELETE", ORDER_PATH)})
-JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json;charset=UTF-8"}
 HTML: Final = (
     b"<html><head><title>503 Service Unavailable</title></head><body>Please try again.</body></html>"
 )
@@ -83,7 +81,7 @@ class Trouble:
 
     def number_ns(self, name: str) -> int:
         """Return one of its numbers, given in seconds, in nanoseconds."""
-        return round(self.number(name) * S_NS)
+        return round(self.number(name) * NS_PER_S)
 
     # --- what happens ---
 
@@ -139,9 +137,13 @@ def is_event(text: str | None, kind: str) -> bool:
 def changed(text: str, change: Callable[[dict[str, object]], None]) -> str:
     """Return an event's text with its innermost mapping changed, whatever it is wrapped in."""
     whole = msgspec.json.decode(text)
-    inner = whole
-    for key in ("event", "data"):
-        if isinstance(inner, dict) and isinstance(inner.get(key), dict):
-            inner = inner[key]
-    change(inner)
+    change(innermost(whole))
     return msgspec.json.encode(whole).decode()
+
+
+def innermost(whole: dict[str, Any]) -> dict[str, Any]:
+    """Return the event in a decoded frame, whatever it is wrapped in."""
+    for key in ("event", "data"):
+        if isinstance(whole.get(key), dict):
+            whole = whole[key]
+    return whole

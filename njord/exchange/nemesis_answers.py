@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from njord.exchange.nemesis import HTML, JSON_HEADERS, ORDER_MOVES, ORDER_PATH, S_NS, Trouble, error
-from njord.exchange.wire import Fate, Request, Response
+from njord.core.units import NS_PER_S
+from njord.exchange.nemesis import HTML, ORDER_MOVES, ORDER_PATH, Trouble, error
+from njord.exchange.wire import JSON_HEADERS, Fate, Request, Response
 
 _HUGE_BYTES = 10 * 1024 * 1024
 _SNAPSHOTS = frozenset({"/api/v3/account", "/api/v3/openOrders"})
@@ -77,8 +78,8 @@ class RateLimit(Trouble):
         address = request.address
         told_ns = self._told_ns.get(address)
         wait_s = math.ceil(self.number("wait_s"))
-        if told_ns is not None and now_ns < told_ns + wait_s * S_NS:
-            if now_ns < told_ns + S_NS:  # It may have left before its sender was told.
+        if told_ns is not None and now_ns < told_ns + wait_s * NS_PER_S:
+            if now_ns < told_ns + NS_PER_S:  # It may have left before its sender was told.
                 return _too_many(wait_s)
             del self._told_ns[address]
             self.n_struck += 1

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from njord.exchange.nemesis import S_NS, Trouble, changed, is_event
+from njord.core.units import NS_PER_S
+from njord.exchange.nemesis import Trouble, changed, is_event
 from njord.exchange.wire import Frame
 
 _MARKET = ("trade", "aggTrade", "depthUpdate", "kline", "24hrTicker", "24hrMiniTicker")
@@ -18,9 +19,7 @@ class BookTrouble(Trouble):
         """Lose a change of the book, or turn its sides over."""
         if not is_event(frame.text, "depthUpdate") or not self.strikes():
             return (frame,)
-        if self.form() == "gap" or frame.text is None:
-            return ()
-        return (replace(frame, text=changed(frame.text, _cross)),)
+        return () if self.form() == "gap" else (_with(frame, _cross),)
 
 
 class TradeTrouble(Trouble):
@@ -32,10 +31,10 @@ class TradeTrouble(Trouble):
             return (frame,)
         form = self.form()
         if form == "double":
-            self.setting.later(now_ns + self.random.randrange(1, S_NS), frame)
+            self.setting.later(now_ns + self.random.randrange(1, NS_PER_S), frame)
             return (frame, frame)
         if form == "late":
-            self.setting.later(now_ns + self.random.randrange(1, 3 * S_NS), frame)
+            self.setting.later(now_ns + self.random.randrange(1, 3 * NS_PER_S), frame)
             return ()
         return (_with(frame, _set_back),)
 
@@ -88,7 +87,7 @@ class RevisedBar(Trouble):
             return (frame,)
         if self.form() == "missing":
             return ()
-        self.setting.later(now_ns + self.random.randrange(1, 2 * S_NS), _with(frame, _revise))
+        self.setting.later(now_ns + self.random.randrange(1, 2 * NS_PER_S), _with(frame, _revise))
         return (frame,)
 
 

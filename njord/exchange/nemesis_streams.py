@@ -35,7 +35,8 @@ class LateReport(Trouble):
         """Hold it back."""
         if not is_event(frame.text, REPORT) or not self.strikes():
             return (frame,)
-        self.setting.later(now_ns + self.random.randrange(1, 1 + self.number_ns("hold_s")), frame)
+        hold_ns = max(1, self.number_ns("hold_s"))
+        self.setting.later(now_ns + self.random.randrange(1, 1 + hold_ns), frame)
         return ()
 
 

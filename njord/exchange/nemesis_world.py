@@ -10,7 +10,7 @@ from njord.core.errors import NjordError
 from njord.core.instrument import Instrument
 from njord.core.types import MARKET, Side
 from njord.core.units import EXACT, NS_PER_MS
-from njord.exchange.nemesis import Trouble, is_event
+from njord.exchange.nemesis import Trouble, innermost, is_event
 from njord.exchange.wire import Frame
 
 THIRD_ASSET: Final = "BNB"
@@ -28,8 +28,7 @@ class VenueCancel(Trouble):
         """Notice a partial fill."""
         is_partial = is_event(frame.text, "PARTIALLY_FILLED") and is_event(frame.text, "executionReport")
         if is_partial and self.may_strike() and self.random.random() < self.spec.share:
-            event = msgspec.json.decode(frame.text or "")
-            self._due.append(event.get("event", event)["c"])
+            self._due.append(innermost(msgspec.json.decode(frame.text or ""))["c"])
             self.wake_ns = now_ns + NS_PER_MS
         return (frame,)
 

@@ -67,6 +67,9 @@ class Operator:
             arguments = {
                 key: msgspec.convert(value, hints[key], strict=False) for key, value in given.items()
             }
+            for key, value in arguments.items():
+                if isinstance(value, Decimal) and not value.is_finite():
+                    raise ConfigError(f"{key} of {name} must be a finite number, was {value}", _NEXT)
             deed(**arguments)
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ConfigError(f"the arguments of {name} are not right: {error}", _NEXT) from None
@@ -142,7 +145,7 @@ class Operator:
         """Put other filters in force for new orders.
 
         Raises:
-            ConfigError: A step is no multiple of the market data's.
+            ConfigError: A step is finer than, or no multiple of, the step of the market data.
         """
         self._trading.rules.change(symbol, tick, lot, min_notional)
 

@@ -129,7 +129,8 @@ class Params:
 
     def _matching(self, name: str, legal: str) -> str:
         value = self.text(name)
-        if not re.match(legal, value, re.ASCII):
+        # Not `match`: for that `$` is also in front of a newline at the end.
+        if not re.fullmatch(legal, value, re.ASCII):
             raise errors.illegal_characters(name, legal)
         return value
 

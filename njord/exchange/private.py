@@ -101,8 +101,8 @@ class PrivateApi:
         self._budgets.charge_order(account.name, now_ns)
         order = trading.enter(account, ticket, now_ns)
         if response == "ACK":
-            return reports.acknowledged(order, order.placed_ns)
-        return reports.placed(order, order.placed_ns, self._options, response == "FULL")
+            return reports.acknowledged(order)
+        return reports.placed(order, self._options, response == "FULL")
 
     def _test(self, account: Account, params: Params, now_ns: int) -> reports.Json:
         params.choice("newOrderRespType", _RESPONSES, "ACK")
@@ -122,7 +122,7 @@ class PrivateApi:
         if order is None:
             raise errors.unknown_order()
         self._trading.withdraw(account, order, now_ns, cancel_id)
-        return reports.canceled(order, order.updated_ns, cancel_id, self._options)
+        return reports.canceled(order, cancel_id, self._options)
 
     def _cancel_all(self, account: Account, params: Params, now_ns: int) -> list[reports.Json]:
         rules = self._rules(params)
@@ -133,7 +133,7 @@ class PrivateApi:
         for order in orders:
             cancel_id = self._trading.new_id()
             self._trading.withdraw(account, order, now_ns, cancel_id)
-            answers.append(reports.canceled(order, order.updated_ns, cancel_id, self._options))
+            answers.append(reports.canceled(order, cancel_id, self._options))
         return answers
 
     # The order by its number, or else by its owner's name for it: the latest of that name.

@@ -4,24 +4,24 @@ No signatures, no accounts, no weights: they belong to whoever routes requests. 
 REST endpoints, and CCXT as the reader.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from njord.core.units import NS_PER_MINUTE
+from njord.core.units import NS_PER_MINUTE, NS_PER_MS
 from njord.exchange import errors
 from njord.exchange.errors import ApiError
-from njord.exchange.market import PublicMarket
+from njord.exchange.market import BookView, PublicMarket
 from njord.exchange.market_history import AggTrade, Trade
 from njord.exchange.market_klines import INTERVALS, NS_PER_HOUR, Kline, bounds
 from njord.exchange.market_text import Texts, decimal_text, to_ms
+from njord.exchange.options import ExchangeOptions
 from njord.exchange.public_query import Query
 from njord.exchange.rules import MAX_PRICE, Rules, SymbolRules
 from njord.exchange.wire import Request, Response
 
 ROOT = "/api/v3/"
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
 DAY_NS = 24 * NS_PER_HOUR
 _AVERAGE_MINUTES = 5
 _SHOWING_THE_CLOCK = ("time", "exchangeInfo")
@@ -37,33 +37,18 @@ class RateLimit(msgspec.Struct, frozen=True, rename="camel"):
     limit: int
 
 
-RATE_LIMITS = (
-    RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 1200),
-    RateLimit("ORDERS", "SECOND", 10, 100),
-    RateLimit("ORDERS", "DAY", 1, 200_000),
-)
-
-
 class PublicApi:
     """The public endpoints of one market.
 
     Args:
         market: What is asked about.
         rules: In force.
-        rate_limits: As exchangeInfo names them.
-        order_types: Which orders every symbol takes.
+        options: The exchange's limits and order types.
     """
 
-    def __init__(
-        self,
-        market: PublicMarket,
-        rules: Rules,
-        rate_limits: Sequence[RateLimit] = RATE_LIMITS,
-        order_types: Sequence[str] = ORDER_TYPES,
-    ) -> None:
+    def __init__(self, market: PublicMarket, rules: Rules, options: ExchangeOptions) -> None:
         self._market = market
-        self._rate_limits = tuple(rate_limits)
-        self._order_types = tuple(order_types)
+        self._options = options
         self._texts = [Texts(instrument) for instrument in market.instruments]
         self._rules = rules
         self._routes: dict[str, Callable[[Query, int], Any]] = {
@@ -113,7 +98,7 @@ class PublicApi:
         return {
             "timezone": "UTC",
             "serverTime": to_ms(now_ns),
-            "rateLimits": self._rate_limits,
+            "rateLimits": _rate_limits(self._options),
             "exchangeFilters": [],
             "symbols": [self._symbol_info(self._rules.at(index)) for index in listed],
         }
@@ -129,7 +114,7 @@ class PublicApi:
             "quoteAssetPrecision": 8,
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
-            "orderTypes": self._order_types,
+            "orderTypes": self._options.order_types,
             "icebergAllowed": False,
             "ocoAllowed": False,
             "quoteOrderQtyMarketAllowed": True,
@@ -139,20 +124,15 @@ class PublicApi:
             "isMarginTradingAllowed": False,
             "filters": filters(rules),
             "permissions": ["SPOT"],
-            "defaultSelfTradePreventionMode": "NONE",
-            "allowedSelfTradePreventionModes": ["NONE"],
+            "defaultSelfTradePreventionMode": self._options.self_trade.upper(),
+            "allowedSelfTradePreventionModes": [self._options.self_trade.upper()],
         }
 
     # --- book and trades ---
 
     def _depth(self, query: Query, now_ns: int) -> dict[str, Any]:
         index, limit = self._of(query.symbol()), query.limit(100, 5000)
-        view, texts = self._market.book(index, limit), self._texts[index]
-        return {
-            "lastUpdateId": view.last_update_id,
-            "bids": texts.levels(view.bids),
-            "asks": texts.levels(view.asks),
-        }
+        return book_top(self._texts[index], self._market.book(index, limit))
 
     def _trades(self, query: Query, now_ns: int) -> list[dict[str, Any]]:
         index, limit = self._of(query.symbol()), query.limit(500, 1000)
@@ -310,6 +290,23 @@ class PublicApi:
         return self._rules.of(symbol).index
 
 
+def _rate_limits(options: ExchangeOptions) -> list[RateLimit]:
+    return [
+        RateLimit("REQUEST_WEIGHT", "MINUTE", 1, options.weight_per_minute),
+        RateLimit("ORDERS", "SECOND", 10, options.orders_per_10s),
+        RateLimit("ORDERS", "DAY", 1, options.orders_per_day),
+    ]
+
+
+def book_top(texts: Texts, view: BookView) -> dict[str, Any]:
+    """Return the top of a book as REST gives it, and the stream of partial books."""
+    return {
+        "lastUpdateId": view.last_update_id,
+        "bids": texts.levels(view.bids),
+        "asks": texts.levels(view.asks),
+    }
+
+
 def filters(rules: SymbolRules) -> list[dict[str, Any]]:
     """Return what orders must obey, as exchangeInfo names it."""
     tick, lot, max_qty = decimal_text(rules.tick), decimal_text(rules.lot), decimal_text(rules.max_qty)
@@ -375,7 +372,7 @@ def day_of(market: PublicMarket, index: int, now_ns: int) -> Kline:
 
 # The end of a range of times that includes its last millisecond.
 def _past_ms(end_ns: int | None, now_ns: int) -> int:
-    return now_ns + 1 if end_ns is None else end_ns + 1_000_000
+    return now_ns + 1 if end_ns is None else end_ns + NS_PER_MS
 
 
 # The open of the `n`th bar back from the one that holds a time.

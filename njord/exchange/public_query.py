@@ -1,13 +1,13 @@
 """What was asked for? A raw query in; typed parameters out, or the venue's own refusal with its code."""
 
 import re
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from njord.core.units import NS_PER_MS
 from njord.exchange import errors
 from njord.exchange.errors import ApiError
+from njord.exchange.params import parse
 
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{1,20}")
 _SYMBOLS_TEXT = re.compile(r'\[("[A-Z0-9\-_.]{1,20}"(,"[A-Z0-9\-_.]{1,20}")*)?\]')
@@ -26,11 +26,7 @@ class Query:
     """
 
     def __init__(self, text: str) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in parse_qsl(text, keep_blank_values=True):
-            if name in self._values:
-                raise errors.sent_twice()
-            self._values[name] = value
+        self._values = dict(parse(text).values)
         self._n_sent = len(self._values)
 
     def is_sent(self, name: str) -> bool:

@@ -7,61 +7,44 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from njord.core.units import exponent, plain
+from njord.exchange.market_text import decimal_text, to_ms
 from njord.exchange.options import ExchangeOptions
 from njord.exchange.orders import Execution, Happened, Order, Trade
-from njord.exchange.rules import ASSET_DECIMALS
 from njord.exchange.trading import Account
 
 Json = dict[str, Any]
 _ZERO = "0.00000000"
 
 
-def ms(ts_ns: int) -> int:
-    """Return a time in whole milliseconds."""
-    return ts_ns // 1_000_000
-
-
-def number(value: Decimal) -> str:
-    """Return an exact number with at least eight decimals."""
-    return f"{value:.8f}" if exponent(value) <= ASSET_DECIMALS else plain(value)
-
-
 def price(order: Order, ticks: int) -> str:
     """Return a price of an order's symbol."""
-    return number(order.ticket.rules.instrument.price(ticks))
+    return decimal_text(order.ticket.rules.instrument.price(ticks))
 
 
 def qty(order: Order, lots: int) -> str:
     """Return a quantity of an order's symbol."""
-    return number(order.ticket.rules.instrument.qty(lots))
+    return decimal_text(order.ticket.rules.instrument.qty(lots))
 
 
 # --- REST ---
 
 
-def acknowledged(order: Order, ts_ns: int) -> Json:
+def acknowledged(order: Order) -> Json:
     """Return the answer ACK."""
-    return {
-        "symbol": order.ticket.rules.symbol,
-        "orderId": order.order_id,
-        "orderListId": -1,
-        "clientOrderId": order.ticket.client_id,
-        "transactTime": ms(ts_ns),
-    }
+    return {**_names(order), "transactTime": to_ms(order.placed_ns)}
 
 
-def placed(order: Order, ts_ns: int, options: ExchangeOptions, has_fills: bool) -> Json:
+def placed(order: Order, options: ExchangeOptions, has_fills: bool) -> Json:
     """Return the answer RESULT, or FULL."""
-    answer = {**acknowledged(order, ts_ns), **_state(order, options)}
+    answer = {**acknowledged(order), **_state(order, options)}
     if order.is_working or not order.ticket.trigger_ticks or order.executed_lots:
-        answer["workingTime"] = ms(order.working_ns)
+        answer["workingTime"] = to_ms(order.working_ns)
     if has_fills:
         answer["fills"] = [
             {
                 "price": price(order, trade.price_ticks),
                 "qty": qty(order, trade.qty_lots),
-                "commission": number(trade.commission),
+                "commission": decimal_text(trade.commission),
                 "commissionAsset": trade.commission_asset,
                 "tradeId": trade.trade_id,
             }
@@ -70,10 +53,11 @@ def placed(order: Order, ts_ns: int, options: ExchangeOptions, has_fills: bool) 
     return answer
 
 
-def canceled(order: Order, ts_ns: int, cancel_id: str, options: ExchangeOptions) -> Json:
+def canceled(order: Order, cancel_id: str, options: ExchangeOptions) -> Json:
     """Return the answer of a cancel: its own id, and the order's as the original one."""
     return {
-        **acknowledged(order, ts_ns),
+        **_names(order),
+        "transactTime": to_ms(order.updated_ns),
         **_state(order, options),
         "origClientOrderId": order.ticket.client_id,
         "clientOrderId": cancel_id,
@@ -83,17 +67,23 @@ def canceled(order: Order, ts_ns: int, cancel_id: str, options: ExchangeOptions)
 def queried(order: Order, options: ExchangeOptions) -> Json:
     """Return an order as queries and lists have it."""
     return {
+        **_names(order),
+        **_state(order, options),
+        "stopPrice": price(order, order.ticket.trigger_ticks),
+        "icebergQty": _ZERO,
+        "time": to_ms(order.placed_ns),
+        "updateTime": to_ms(order.updated_ns),
+        "isWorking": order.is_working or (not order.is_open and bool(order.working_ns)),
+        "workingTime": to_ms(order.working_ns),
+    }
+
+
+def _names(order: Order) -> Json:
+    return {
         "symbol": order.ticket.rules.symbol,
         "orderId": order.order_id,
         "orderListId": -1,
         "clientOrderId": order.ticket.client_id,
-        **_state(order, options),
-        "stopPrice": price(order, order.ticket.trigger_ticks),
-        "icebergQty": _ZERO,
-        "time": ms(order.placed_ns),
-        "updateTime": ms(order.updated_ns),
-        "isWorking": order.is_working or (not order.is_open and bool(order.working_ns)),
-        "workingTime": ms(order.working_ns),
     }
 
 
@@ -103,8 +93,8 @@ def _state(order: Order, options: ExchangeOptions) -> Json:
         "price": price(order, ticket.limit_ticks),
         "origQty": qty(order, ticket.qty_lots),
         "executedQty": qty(order, order.executed_lots),
-        "origQuoteOrderQty": number(ticket.quote_qty),
-        "cummulativeQuoteQty": number(order.quote_filled),
+        "origQuoteOrderQty": decimal_text(ticket.quote_qty),
+        "cummulativeQuoteQty": decimal_text(order.quote_filled),
         "status": order.status.value,
         "timeInForce": ticket.tif,
         "type": ticket.type,
@@ -126,10 +116,10 @@ def traded(trade: Trade) -> Json:
         "orderListId": -1,
         "price": price(order, trade.price_ticks),
         "qty": qty(order, trade.qty_lots),
-        "quoteQty": number(trade.quote_qty),
-        "commission": number(trade.commission),
+        "quoteQty": decimal_text(trade.quote_qty),
+        "commission": decimal_text(trade.commission),
         "commissionAsset": trade.commission_asset,
-        "time": ms(trade.ts_ns),
+        "time": to_ms(trade.ts_ns),
         "isBuyer": order.ticket.side == "BUY",
         "isMaker": trade.is_maker,
         "isBestMatch": True,
@@ -146,17 +136,21 @@ def account_state(account: Account, options: ExchangeOptions, omits_zero: bool) 
         "takerCommission": int(options.taker_bps),
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": {name: number(bps.scaleb(-4)) for name, bps in rates.items()},
+        "commissionRates": {name: decimal_text(bps.scaleb(-4)) for name, bps in rates.items()},
         "canTrade": account.may_trade,
         "canWithdraw": True,
         "canDeposit": True,
         "brokered": False,
         "requireSelfTradePrevention": False,
         "preventSor": False,
-        "updateTime": ms(account.updated_ns),
+        "updateTime": to_ms(account.updated_ns),
         "accountType": "SPOT",
         "balances": [
-            {"asset": asset, "free": number(wallet.free(asset)), "locked": number(wallet.locked(asset))}
+            {
+                "asset": asset,
+                "free": decimal_text(wallet.free(asset)),
+                "locked": decimal_text(wallet.locked(asset)),
+            }
             for asset in assets
         ],
         "permissions": ["SPOT"],
@@ -173,7 +167,7 @@ def execution_report(happened: Happened, execution_id: int, options: ExchangeOpt
     is_cancel = happened.what is Execution.CANCELED and bool(happened.cancel_id)
     report = {
         "e": "executionReport",
-        "E": ms(happened.ts_ns),
+        "E": to_ms(happened.ts_ns),
         "s": ticket.rules.symbol,
         "c": happened.cancel_id if is_cancel else ticket.client_id,
         "S": ticket.side,
@@ -192,22 +186,22 @@ def execution_report(happened: Happened, execution_id: int, options: ExchangeOpt
         "l": qty(order, trade.qty_lots) if trade else _ZERO,
         "z": qty(order, order.executed_lots),
         "L": price(order, trade.price_ticks) if trade else _ZERO,
-        "n": number(trade.commission) if trade else "0",
+        "n": decimal_text(trade.commission) if trade else "0",
         "N": trade.commission_asset if trade else None,
-        "T": ms(happened.ts_ns),
+        "T": to_ms(happened.ts_ns),
         "t": trade.trade_id if trade else -1,
         "I": execution_id,
         "w": order.is_working,
         "m": trade.is_maker if trade else False,
         "M": False,
-        "O": ms(order.placed_ns),
-        "Z": number(order.quote_filled),
-        "Y": number(trade.quote_qty) if trade else _ZERO,
-        "Q": number(ticket.quote_qty),
+        "O": to_ms(order.placed_ns),
+        "Z": decimal_text(order.quote_filled),
+        "Y": decimal_text(trade.quote_qty) if trade else _ZERO,
+        "Q": decimal_text(ticket.quote_qty),
         "V": options.self_trade.upper(),
     }
     if order.is_working:
-        report["W"] = ms(order.working_ns)
+        report["W"] = to_ms(order.working_ns)
     return report
 
 
@@ -216,10 +210,10 @@ def account_position(account: Account, assets: Iterable[str], ts_ns: int) -> Jso
     wallet = account.wallet
     return {
         "e": "outboundAccountPosition",
-        "E": ms(ts_ns),
-        "u": ms(ts_ns),
+        "E": to_ms(ts_ns),
+        "u": to_ms(ts_ns),
         "B": [
-            {"a": asset, "f": number(wallet.free(asset)), "l": number(wallet.locked(asset))}
+            {"a": asset, "f": decimal_text(wallet.free(asset)), "l": decimal_text(wallet.locked(asset))}
             for asset in assets
         ],
     }
@@ -227,4 +221,4 @@ def account_position(account: Account, assets: Iterable[str], ts_ns: int) -> Jso
 
 def balance_update(asset: str, amount: Decimal, ts_ns: int) -> Json:
     """Return a balanceUpdate: a deposit, or a withdrawal."""
-    return {"e": "balanceUpdate", "E": ms(ts_ns), "a": asset, "d": number(amount), "T": ms(ts_ns)}
+    return {"e": "balanceUpdate", "E": to_ms(ts_ns), "a": asset, "d": decimal_text(amount), "T": to_ms(ts_ns)}

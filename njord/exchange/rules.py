@@ -13,7 +13,7 @@ from njord.exchange import errors
 ASSET_DECIMALS = 8
 MAX_PRICE = Decimal(10_000_000)
 MAX_QTY = Decimal(9_000_000)
-TRADING = "TRADING"
+TRADING, BREAK = "TRADING", "BREAK"
 
 
 class SymbolRules(msgspec.Struct, kw_only=True):

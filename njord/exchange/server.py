@@ -19,14 +19,13 @@ from njord.adapters.clock import WallClock
 from njord.core.clock import Clock
 from njord.core.errors import ConfigError
 from njord.core.units import NS_PER_MS, NS_PER_S
-from njord.exchange.wire import Fate, Request, Response, Served
+from njord.exchange.wire import BROKEN, JSON_HEADERS, Fate, Request, Response, Served
 
 HOST = "127.0.0.1"
 PORT = 9095
 PING_S = 180.0
 MAX_BODY_BYTES = 1 << 20
 MAX_WAITING_FRAMES = 20_000  # A listener that is so far behind is shown out.
-_LOST = 1006  # Never said aloud: the connection just breaks.
 _HOLD_S = 600.0  # The longest that a lost answer is waited for.
 _CLOSE_S = 1.0
 _TRICKLES_PER_S = 20
@@ -193,7 +192,7 @@ async def _write(
     try:
         while True:
             text, close_code = await outbox.get()
-            if text is None and close_code == _LOST:
+            if text is None and close_code == BROKEN:
                 _break(http)
                 return
             if text is None:
@@ -205,7 +204,7 @@ async def _write(
 
 
 async def _tell(http: web.Request, response: Response, fate: Fate) -> web.StreamResponse:
-    headers = {"content-type": "application/json;charset=UTF-8", **response.headers}
+    headers = {**JSON_HEADERS, **response.headers}
     body = response.body
     if fate.cuts_at < 0 and not fate.bytes_per_s:
         return web.Response(status=response.status, body=body, headers=headers)
@@ -239,23 +238,21 @@ async def serve(
     served: Served,
     port: int = PORT,
     *,
-    clock: Clock | None = None,
     tls: ssl.SSLContext | None = None,
     failed: Callable[[BaseException], None] | None = None,
 ) -> AsyncIterator[Address]:
     """Serve an exchange while the context lasts.
 
     Args:
-        served: The exchange; its time is this clock's.
+        served: The exchange; its time is this machine's.
         port: 0 = a free one.
-        clock: The machine's unless given.
         tls: With a certificate, for https and wss.
         failed: Is told what broke the passing of time; nothing moves any more then.
 
     Raises:
         ConfigError: The port is taken, or not allowed.
     """
-    host = Host(served, clock or WallClock(), failed or _nothing)
+    host = Host(served, WallClock(), failed or _nothing)
     application = web.Application(client_max_size=MAX_BODY_BYTES)
     application.router.add_route("*", "/{path:.*}", host.handle)
     runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S)

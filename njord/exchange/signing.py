@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 from enum import IntEnum
 
+from njord.core.units import NS_PER_MS
 from njord.exchange import errors
 from njord.exchange.options import ExchangeOptions, is_key
 from njord.exchange.params import Params
@@ -77,7 +78,7 @@ def check_signed(
     given = params.text("signature")
     if not hmac.compare_digest(given.lower().encode(), signature(account.spec.secret, payload).encode()):
         raise errors.bad_signature()
-    now_ms = shown_ns // 1_000_000
+    now_ms = shown_ns // NS_PER_MS
     if timestamp_ms >= now_ms + options.early_ms:
         raise errors.too_early(options.early_ms)
     if now_ms - timestamp_ms > window_ms:

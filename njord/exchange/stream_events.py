@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from njord.exchange.market import AggTradePrint, BestQuote, BookDiff, BookView, PublicMarket, TradePrint
+from njord.exchange.market import AggTradePrint, BestQuote, BookDiff, PublicMarket, TradePrint
 from njord.exchange.market_klines import Kline
 from njord.exchange.market_text import Texts, to_ms
 from njord.exchange.public import day_of
@@ -62,15 +62,6 @@ def best_quote(texts: Texts, event: BestQuote) -> dict[str, Any]:
         "B": texts.qty(event.bid_lots),
         "a": texts.price(event.ask_ticks),
         "A": texts.qty(event.ask_lots),
-    }
-
-
-def partial(texts: Texts, view: BookView) -> dict[str, Any]:
-    """Return the top of the book, as REST gives it."""
-    return {
-        "lastUpdateId": view.last_update_id,
-        "bids": texts.levels(view.bids),
-        "asks": texts.levels(view.asks),
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from njord.exchange import stream_events
 from njord.exchange.market import BookDiff, PublicMarket
 from njord.exchange.market_text import Texts
+from njord.exchange.public import book_top
 from njord.exchange.stream_names import DIFF, KLINE, MINI, PARTIAL, Wish
 
 Payload = dict[str, Any] | list[dict[str, Any]]
@@ -57,7 +58,7 @@ class _Partial(_Market):
 
     def tick(self, ts_ns: int) -> list[Payload]:
         index = self._indices[0]
-        return [stream_events.partial(self._texts[index], self._market.book(index, self._levels))]
+        return [book_top(self._texts[index], self._market.book(index, self._levels))]
 
 
 class _Bars(_Market):

@@ -27,7 +27,7 @@ from njord.exchange.orders import (
     Trade,
     Transferred,
 )
-from njord.exchange.rules import Rules, SymbolRules
+from njord.exchange.rules import BREAK, TRADING, Rules, SymbolRules
 from njord.exchange.wallet import Wallet
 
 _ENDS = {
@@ -62,7 +62,8 @@ class Account:
         transfers: Deposits and withdrawals.
         may_read: Whether its key is good.
         may_trade: Whether its key may place and cancel.
-        updated_ns: When its balances last changed.
+        changed_ns: When its balances last changed, by the host's clock.
+        updated_ns: The same by the exchange's clock of then.
     """
 
     def __init__(self, spec: AccountSpec, uid: int, venue: AccountVenue, wallet: Wallet) -> None:
@@ -77,7 +78,7 @@ class Account:
         self.transfers: list[Transferred] = []
         self.may_read = True
         self.may_trade = True
-        self.updated_ns = 0
+        self.changed_ns = self.updated_ns = 0
         self.by_client: dict[str, Order] = {}  # The latest of each id.
         self.by_reference: dict[str, Order] = {}
 
@@ -122,7 +123,7 @@ class Trading:
         self._own_ids = count(1)
         self._cancel_ids: dict[str, str] = {}
         for account in self.accounts.values():
-            account.updated_ns = begin_ns
+            account.changed_ns = account.updated_ns = begin_ns
 
     def _opened(self, spec: AccountSpec, uid: int) -> Account:
         wallet = Wallet(spec.balances)
@@ -267,7 +268,7 @@ class Trading:
     def halt(self, symbol: str, now_ns: int) -> None:
         """Stop a symbol: no orders are taken, and those that rest are kept out of the market."""
         rules = self.rules.of(symbol)
-        rules.status = "BREAK"
+        rules.status = BREAK
         for account, order in self._open_in(rules):
             self._take_out(account, order, now_ns)
 
@@ -276,7 +277,7 @@ class Trading:
         rules = self.rules.of(symbol)
         if rules.is_trading:
             return
-        rules.status = "TRADING"
+        rules.status = TRADING
         for account, order in self._open_in(rules):
             name, _, n_halts = order.reference.partition(".")
             order.reference = f"{name}.{int(n_halts or 0) + 1}"
@@ -372,7 +373,9 @@ class Trading:
         self._balanced(account, (asset,), transferred.ts_ns)
 
     def _balanced(self, account: Account, assets: tuple[str, ...], shown_ns: int) -> None:
-        account.updated_ns = shown_ns
+        # A fill has the market's time, which may lie before that of an order that was placed since.
+        account.changed_ns = max(account.changed_ns, shown_ns - self.clock_offset_ns)
+        account.updated_ns = self.shown_ns(account.changed_ns)
         self._say(account, Balanced(assets, shown_ns))
 
     def _say(self, account: Account, event: Event) -> None:
@@ -404,16 +407,12 @@ def _paid_in(ticket: Ticket) -> str:
 
 def _refusal(order: Order, reports: Iterable[BrokerReport]) -> errors.ApiError | None:
     for report in reports:
-        if report_is_of(report, order) and isinstance(report, BrokerOrderUpdate) and not report.filled_lots:
-            refuse = _NEVER_PLACED.get(report.reason)
-            if refuse is not None:
-                return refuse()
+        if not isinstance(report, BrokerOrderUpdate) or report.client_order_id != order.reference:
+            continue
+        refuse = None if report.filled_lots else _NEVER_PLACED.get(report.reason)
+        if refuse is not None:
+            return refuse()
     return None
-
-
-def report_is_of(report: BrokerReport, order: Order) -> bool:
-    """Say whether the venue speaks of an order."""
-    return isinstance(report, BrokerFill | BrokerOrderUpdate) and report.client_order_id == order.reference
 
 
 def _check(specs: Sequence[AccountSpec]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from njord.core.units import FOREVER_NS, NS_PER_S
 from njord.exchange import errors, reports
+from njord.exchange.market_text import to_ms
 from njord.exchange.orders import Event, Happened, Transferred
 from njord.exchange.trading import Account, Trading
 from njord.exchange.wire import Frame
@@ -120,7 +121,7 @@ class UserStreams:
         """End every key and every subscription now."""
         for key in list(self._keys.values()):
             self._expire(key, now_ns)
-        ended = {"e": "eventStreamTerminated", "E": reports.ms(self._trading.shown_ns(now_ns))}
+        ended = {"e": "eventStreamTerminated", "E": to_ms(self._trading.shown_ns(now_ns))}
         signed = [each for each in self._subscriptions if each.wrap is Wrap.SUBSCRIPTION]
         for each in signed:
             self._send(each, msgspec.json.encode(ended).decode())
@@ -129,7 +130,7 @@ class UserStreams:
     # Its connections stay open and carry nothing more.
     def _expire(self, key: _Key, now_ns: int) -> None:
         del self._keys[key.name]
-        shown_ms = reports.ms(self._trading.shown_ns(now_ns))
+        shown_ms = to_ms(self._trading.shown_ns(now_ns))
         event = {"e": "listenKeyExpired", "E": shown_ms, "listenKey": key.name}
         text = msgspec.json.encode(event).decode()
         for each in [each for each in self._subscriptions if each.name == key.name]:
@@ -138,14 +139,13 @@ class UserStreams:
 
     # --- connections ---
 
-    def opened(self, connection: int, path: str, query: str) -> bool:
-        """Let a connection hear the accounts whose listen keys its path names; False if it names none."""
+    def opened(self, connection: int, path: str, query: str) -> None:
+        """Let a connection hear the accounts whose listen keys its path names, if it names any."""
         is_combined = path.rstrip("/") == "/stream"
         names = dict(parse_qsl(query)).get("streams", "") if is_combined else path
         keys = [self._keys[name] for name in names.split("/") if name in self._keys]
         wrap = Wrap.STREAM if is_combined else Wrap.NONE
         self._subscriptions += [_Subscription(connection, key.account, wrap, key.name) for key in keys]
-        return bool(keys)
 
     def subscribe(self, connection: int, account: Account) -> int:
         """Let a connection of the WebSocket API hear an account; return the subscription's number."""

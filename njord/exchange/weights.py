@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_S
+from njord.core.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from njord.exchange import errors
 from njord.exchange.options import ExchangeOptions
 
@@ -166,4 +166,4 @@ def _left_s(now_ns: int, interval_ns: int) -> int:
 
 def _ban(state: _Address, now_ns: int) -> errors.ApiError:
     until_ns = state.banned_until_ns
-    return errors.banned(until_ns // 1_000_000, -(-(until_ns - now_ns) // NS_PER_S))
+    return errors.banned(until_ns // NS_PER_MS, -(-(until_ns - now_ns) // NS_PER_S))

@@ -4,9 +4,12 @@ The server (sockets, real time) and the simulation (virtual time) carry the same
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+JSON_HEADERS: Final[Mapping[str, str]] = {"content-type": "application/json;charset=UTF-8"}
+BROKEN: Final = 1006  # Never said aloud: the connection just breaks.
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -203,6 +203,14 @@ def test_missing_reports_never_come() -> None:
     assert len(venue.trades()) == 1
 
 
+def test_a_report_that_is_held_for_no_time_comes() -> None:
+    venue = FaultyExchange(fault("A11", hold_s=0.0))
+    venue.listen()
+    venue.place()
+    venue.run(1)
+    assert venue.reports() == ["NEW", "TRADE"]
+
+
 def test_reports_come_in_another_order() -> None:
     orders = set()
     for seed in range(8):
@@ -227,6 +235,14 @@ def test_a_silent_stream_stays_open_and_carries_nothing(form: str) -> None:
     assert not venue.closed
 
 
+def test_a_user_stream_by_listen_key_falls_silent_as_one() -> None:
+    for form, is_heard in (("user", False), ("market", True)):
+        venue = FaultyExchange(fault("A13", form=form))
+        venue.listen_by_key()
+        venue.place()
+        assert bool(venue.reports()) is is_heard
+
+
 def test_a_flapping_stream_is_cut_again_and_again() -> None:
     venue = FaultyExchange(fault("A14", from_s=2, for_s=10, every_s=2.0))
     for _ in range(20):
@@ -236,12 +252,27 @@ def test_a_flapping_stream_is_cut_again_and_again() -> None:
     assert len(venue.closed) == 10
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_user_stream_that_ends_early_is_counted_however_it_was_opened(is_signed: bool) -> None:
+    venue = FaultyExchange(fault("A15", from_s=3))
+    if is_signed:
+        venue.listen()
+    else:
+        venue.listen_by_key()
+    venue.run(5)
+    assert venue.struck("A15") == 1
+
+
 # --- the world ---
 
 
-def test_what_is_left_of_a_partly_filled_order_is_canceled_by_the_venue() -> None:
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_what_is_left_of_a_partly_filled_order_is_canceled_by_the_venue(is_signed: bool) -> None:
     venue = FaultyExchange(fault("A8"))
-    venue.listen()
+    if is_signed:
+        venue.listen()
+    else:
+        venue.listen_by_key()
     ask_ticks, ask_lots = venue.exchange.market.best(0)[2:]
     more = BTC.qty(ask_lots + 5000)
     venue.place(price=BTC.price(ask_ticks), qty=f"{more:f}")

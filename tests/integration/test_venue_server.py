@@ -265,7 +265,7 @@ def test_the_command_of_the_page_prints_where_it_is_and_who_trades(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--port", "99999"), "port 99999 of 127.0.0.1 can not be used"),
+        (("--port", "99999"), "Invalid value for '--port'"),
         (("--data", "nothing.csv"), "nothing.csv"),
         (("--synthetic", "--data", "x.csv"), "--synthetic and --data are both given"),
         (("--replay", "60x"), "--replay and --loop are for --data"),

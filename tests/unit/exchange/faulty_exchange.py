@@ -70,8 +70,8 @@ class FaultyExchange:
                 self.closed.append(frame.connection)
             elif frame.connection == USER:
                 said = msgspec.json.decode(frame.text)
-                if "event" in said:
-                    self.heard.append(said["event"])
+                if "event" in said or "data" in said:
+                    self.heard.append(said.get("event") or said["data"])
             else:
                 self.market.append(msgspec.json.decode(frame.text))
 
@@ -87,6 +87,12 @@ class FaultyExchange:
         self.nemesis.said(USER, msgspec.json.encode(call).decode(), self.now_ns)
         self._take()
         return is_open
+
+    def listen_by_key(self) -> None:
+        """Open the user stream with a listen key, among combined streams."""
+        request = Request(method="POST", path="/api/v3/userDataStream", headers={"x-mbx-apikey": "key1"})
+        key = msgspec.json.decode(self.nemesis.request(request, self.now_ns).body)["listenKey"]
+        assert self.nemesis.opened(USER, "/stream", f"streams={key}", "127.0.0.1", self.now_ns)
 
     def _signature(self, text: str) -> str:
         return hmac.new(b"secret1", text.encode(), hashlib.sha256).hexdigest()

@@ -55,6 +55,7 @@ def test_a_plan_reads_alike_from_yaml_and_json(tmp_path: Path) -> None:
         ({"fault": "A3", "params": {"delay": 3}}, "did you mean 'delay_s'?"),
         ({"fault": "A5", "params": {"form": "hmtl"}}, "no form 'hmtl'"),
         ({"fault": "A3", "params": {"delay_s": "long"}}, "'long'"),
+        ({"fault": "A11", "params": {"hold_s": -1}}, "A11.hold_s is -1"),
         ({}, "fault"),
         (7, "fault 1"),
     ],

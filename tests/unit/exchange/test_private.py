@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from njord.core.errors import ConfigError
-from njord.core.units import NS_PER_MS
+from njord.core.units import NS_PER_MS, NS_PER_S
 from njord.exchange.errors import ApiError
 from njord.exchange.exchange import ExchangeOptions
 from njord.exchange.market import PublicMarket
@@ -141,6 +141,7 @@ STOP = {"type": "STOP_LOSS_LIMIT", "price": "105", "stopPrice": "104"}
         ({"quantity": None}, -1102, "quantity"),
         ({"quantity": "-1"}, -1100, "quantity"),
         ({"quantity": "1e3"}, -1100, "quantity"),
+        ({"quantity": "1\n"}, -1100, "quantity"),
         ({"quantity": "0.123456789"}, -1111, "Precision"),
         ({"quantity": "0.05"}, -1013, "LOT_SIZE"),
         ({"quantity": "1.15"}, -1013, "LOT_SIZE"),
@@ -160,6 +161,7 @@ STOP = {"type": "STOP_LOSS_LIMIT", "price": "105", "stopPrice": "104"}
         ({**STOP, "side": "SELL", "stopPrice": "100"}, -2010, "trigger immediately"),
         ({**STOP, "type": "TAKE_PROFIT_LIMIT"}, -2010, "trigger immediately"),
         ({"newClientOrderId": "with space"}, -1100, "newClientOrderId"),
+        ({"newClientOrderId": "with-newline\n"}, -1100, "newClientOrderId"),
         ({"newClientOrderId": "x" * 37}, -1100, "newClientOrderId"),
         ({"newOrderRespType": "ALL"}, -1130, "newOrderRespType"),
     ],
@@ -380,6 +382,21 @@ def test_an_account_tells_its_balances_and_when_they_changed() -> None:
         {"asset": "BTC", "free": "10.00000000", "locked": "0.00000000"},
         {"asset": "USDT", "free": "9820.00000000", "locked": "180.00000000"},
     ]
+
+
+def test_the_time_of_the_last_change_goes_back_with_the_clock_alone() -> None:
+    case = Case(trade(3, 95, 100))
+    case.place(price="96")
+    case.now_ns += 5 * NS_PER_S  # It is asked before its market has come that far.
+    case.place()
+    now_ms = case.now_ns // NS_PER_MS
+    assert case.ask("GET", "account")["updateTime"] == now_ms
+    case.to(5)
+    assert [trade.ts_ns for trade in case.alice.trades][-1] < case.now_ns
+    assert case.ask("GET", "account")["updateTime"] == now_ms
+    case.exchange.operator.set_clock_offset_ns(-7 * NS_PER_S)
+    case.place(timestamp=now_ms - 7000)
+    assert case.ask("GET", "account", timestamp=now_ms - 7000)["updateTime"] == now_ms - 7000
 
 
 # --- set-up ---

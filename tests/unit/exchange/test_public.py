@@ -7,6 +7,7 @@ import pytest
 
 from njord.core.units import NS_PER_MS, NS_PER_S
 from njord.exchange.errors import ApiError
+from njord.exchange.options import ExchangeOptions
 from njord.exchange.public import PublicApi
 from njord.exchange.rules import Rules
 from njord.exchange.wire import Request
@@ -30,7 +31,7 @@ class Api:
         self.rules = Rules(subject.instruments)
         self.now_ns = START_NS + round(at_s * NS_PER_S)
         subject.advance(self.now_ns)
-        self.public = PublicApi(subject, self.rules)
+        self.public = PublicApi(subject, self.rules, ExchangeOptions())
 
     def get(self, name: str, query: str = "", key: str = "") -> Any:
         request = Request(method="GET", path=f"/api/v3/{name}", query=query, headers={"x-mbx-apikey": key})
@@ -65,6 +66,7 @@ def test_exchange_info_tells_the_rules_in_force() -> None:
     assert filters["NOTIONAL"]["minNotional"] == filters["MIN_NOTIONAL"]["minNotional"] == "20.00000000"
     assert "STOP_LOSS_LIMIT" in symbol["orderTypes"]
     assert "STOP_LOSS" not in symbol["orderTypes"]
+    assert symbol["allowedSelfTradePreventionModes"] == ["EXPIRE_MAKER"]  # As orders say it.
     assert api.get("exchangeInfo", "symbols=%5B%22BTCUSDT%22%5D")["symbols"] == [symbol]
 
 

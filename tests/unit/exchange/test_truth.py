@@ -170,6 +170,10 @@ def test_deeds_over_http_are_done() -> None:
         ),
         ({"do": "deposit", "account": "alice", "asset": "BTC"}, "the arguments of deposit are not right"),
         ({"do": "deposit", "account": "alice", "asset": "BTC", "qty": "much"}, "are not right"),
+        (
+            {"do": "deposit", "account": "alice", "asset": "BTC", "qty": "NaN"},
+            "qty of deposit must be a finite number",
+        ),
         ({"do": "halt", "symbol": "BTCUSDT", "color": "red"}, "are not right"),
         ({"do": "halt", "symbol": "XRPUSDT"}, "Invalid symbol"),
         ({"do": "withdraw", "account": "alice", "asset": "BTC", "qty": "11"}, "insufficient balance"),
