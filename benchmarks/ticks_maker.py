@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.ticks_capture import LOTS_PER_UNIT, TICKS_PER_UNIT, Recorded
+from njord.kernels._jit import bare_kernel
 from njord.kernels.book import ASK, BID, IntArray, best
-from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange import HAPPENED, ROWS_USED, add, advance, cancel
 from njord.kernels.exchange_orders import DONE, GTC, N_OUT, NOW, OF, TS_NS, Exchange, new_exchange
 from njord.kernels.exchange_queue import PROBABILITY

@@ -17,6 +17,7 @@ from benchmarks.peers.points import evaluator
 
 THREADS = 2
 CHUNK = 50
+POOL_BYTES = 24 * 2**20  # Of indicators, of one thread, as in all of the history.
 
 
 def _prepare() -> tuple[Work, dict[str, Any]]:
@@ -38,7 +39,7 @@ def _prepare() -> tuple[Work, dict[str, Any]]:
 
     # Each thread takes every second chunk, with tables and indicators of its own.
     def half(which: int) -> None:
-        room = Room(ready[0].cut, 2)
+        room = Room(ready[0].cut, 2, POOL_BYTES)
         for first in range(which * CHUNK, len(points), THREADS * CHUNK):
             part = slice(first, first + CHUNK)
             opened._run_signals(ready[part], room, out[part], blocks[part])

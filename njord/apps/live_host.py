@@ -9,7 +9,6 @@ account owner's doing, and the books follow.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Final
 
 from njord.backtest.host import Stepper, Timers
@@ -32,7 +31,7 @@ from njord.core.contracts import (
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.types import OrderStatus, Severity, Side, TradingState
-from njord.core.units import EXACT, FOREVER_NS, ZERO
+from njord.core.units import FOREVER_NS
 from njord.execution.gateway import Gateway
 from njord.execution.live_words import LiveWords, unanswered
 from njord.execution.reconcile import Difference, differences
@@ -63,7 +62,6 @@ class LiveHost:
         is_replaying: The journal is run again: nothing is sent, nothing is made up.
         health: What the connection to the venue allows; None before its first word.
         now_ns: Of the last message; never falls.
-        contributed: What the owner has brought less what was taken away, in the report asset: no part of any profit.
     """
 
     def __init__(
@@ -92,7 +90,6 @@ class LiveHost:
         self.is_replaying = False
         self.health: Health | None = None
         self.now_ns = 0
-        self.contributed = ZERO
         self._untold: deque[Message] = deque()  # What the gateway said to an order at once.
         self._is_telling = False
         self._waiting: deque[Balances] = deque()  # Balances that wait for a price.
@@ -103,8 +100,6 @@ class LiveHost:
         """Hand the engine a message that is no market data, now or once more: a start, a switch, an alert, a word."""
         self.now_ns = max(self.now_ns, message.ts_ns)
         self.words.follow(message)
-        if isinstance(message, BalanceAdjusted):
-            self.contributed = EXACT.add(self.contributed, self._worth(message))
         self.follow(self.engine.step(message))
 
     def accept(self, message: Message) -> None:
@@ -246,11 +241,6 @@ class LiveHost:
                     now_ns,
                 )
             )
-
-    def _worth(self, event: BalanceAdjusted) -> Decimal:
-        if event.instrument < 0:
-            return event.amount
-        return EXACT.multiply(event.amount, self._instruments[event.instrument].price(event.price_ticks))
 
     def _adjustment(self, found: Difference, now_ns: int) -> BalanceAdjusted:
         return BalanceAdjusted(

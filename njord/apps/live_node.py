@@ -74,7 +74,6 @@ class LiveNode(Node):
         """The session as it stands, with the orders whose outcome nobody knows."""
         return msgspec.structs.replace(
             super().status,
-            contributed=self._live.host.contributed,
             unknown=tuple(self._side.unknown_orders()),
             wall_ns=self._clock.now_ns(),
         )

@@ -1,8 +1,8 @@
 """What has come of a live session? As in a backtest, and with what only a real venue does: trades of others, late trades."""
 
-from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
-from njord.core.contracts import EXTERNAL_OWNER, NO_PRICE, FillEvent
-from njord.core.types import MARKET, TimeInForce
+from njord.backtest.recorder import RecordedOrder, Recorder
+from njord.core.contracts import EXTERNAL_OWNER, FillEvent
+from njord.core.errors import InvariantError
 
 EXTERNAL_END = "external"
 
@@ -11,48 +11,15 @@ class LiveRecorder(Recorder):
     """Follows the engine's output; a trade that belongs to no open order is recorded where it belongs."""
 
     def _fill(self, fill: FillEvent) -> None:
-        if fill.strategy_id != EXTERNAL_OWNER and fill.client_order_id in self._open:
-            super()._fill(fill)
-            return
-        order = self._external(fill) if fill.strategy_id == EXTERNAL_OWNER else self._ended(fill)
-        recorded = RecordedFill(
-            fill.ts_venue_ns,
-            fill.ts_ns,
-            fill.instrument,
-            fill.side,
-            fill.price_ticks,
-            fill.qty_lots,
-            fill.fee,
-            fill.fee_asset,
-            fill.is_maker,
-            order.order_no,
-        )
-        order.fills.append(recorded)
-        self.fills.append(recorded)
+        if fill.strategy_id == EXTERNAL_OWNER:
+            self._add(self._unsent(fill, EXTERNAL_END), fill)
+        else:
+            self._add(self._open.get(fill.client_order_id) or self._ended(fill.client_order_id), fill)
 
-    def _ended(self, fill: FillEvent) -> RecordedOrder:
+    def _ended(self, client_order_id: str) -> RecordedOrder:
         for order in reversed(self.orders):
-            if order.sent is not None and order.sent.client_order_id == fill.client_order_id:
+            if order.sent is not None and order.sent.client_order_id == client_order_id:
                 return order
-        return self._external(fill)
-
-    # Nobody sent it: one order for one trade, as a liquidation is recorded.
-    def _external(self, fill: FillEvent) -> RecordedOrder:
-        order = RecordedOrder(
-            order_no=len(self.orders) + 1,
-            ts_ns=fill.ts_ns,
-            instrument=fill.instrument,
-            strategy_id=EXTERNAL_OWNER,
-            side=fill.side,
-            type=MARKET,
-            tif=TimeInForce.IOC,
-            limit_price_ticks=NO_PRICE,
-            qty_lots=fill.qty_lots,
-            sent=None,
-            accepted_ns=fill.ts_venue_ns,
-            end_ns=fill.ts_venue_ns,
-            terminal=EXTERNAL_END,
+        raise InvariantError(
+            f"a trade of order {client_order_id}, which nobody sent, is booked on a strategy"
         )
-        self.orders.append(order)
-        self.endings[EXTERNAL_END] += 1
-        return order

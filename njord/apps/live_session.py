@@ -13,6 +13,7 @@ import msgspec
 
 from njord.adapters.state_lock import write_durably
 from njord.apps.live_host import LiveHost
+from njord.apps.live_memory import known_orders, last_trades
 from njord.apps.live_recorder import LiveRecorder
 from njord.apps.recovery import Recovered, SessionJournal, recover_live
 from njord.apps.session import OpenSession, Progress, SessionHost
@@ -21,7 +22,7 @@ from njord.backtest.recorded_run import RecordedRows
 from njord.backtest.simulation import Prepared
 from njord.core.clock import Clock
 from njord.core.errors import ConfigError, JournalHalted
-from njord.execution.gateway import Gateway, request_of
+from njord.execution.gateway import Gateway
 from njord.storage.disk import Disk
 from njord.storage.tape import Tape
 from njord.system import System
@@ -113,17 +114,7 @@ class LiveSession(OpenSession):
 
     def known_orders(self) -> list[KnownOrder]:
         """Return what the journal says of every order of the session, oldest first."""
-        instruments = self.prepared.market.instruments
-        return [
-            KnownOrder(
-                req=request_of(order.event, instruments[order.event.instrument].symbol, order.event.ts_ns),
-                venue_order_id=order.venue_order_id,
-                filled_lots=order.filled_lots,
-                trade_ids=tuple(order.trade_ids),
-                has_ended=order.has_ended,
-            )
-            for order in self.host.words.orders.values()
-        ]
+        return known_orders(self.host, self.prepared.market.instruments)
 
     def note_cursors(self, cursors: Mapping[str, str]) -> None:
         """Remember, durably and once, behind which trades of the account the session began.
@@ -148,12 +139,7 @@ class LiveSession(OpenSession):
         Raises:
             ConfigError: The file that says where the session began is damaged.
         """
-        instruments = self.prepared.market.instruments
-        last: dict[str, int] = {symbol: int(trade_id) for symbol, trade_id in self._begun().items()}
-        for index, trade_id in self.host.words.told_trades:
-            symbol = instruments[index].symbol
-            last[symbol] = max(last.get(symbol, -1), int(trade_id))
-        return {symbol: str(trade_id) for symbol, trade_id in last.items()}
+        return last_trades(self.host, self.prepared.market.instruments, self._begun())
 
     def _begun(self) -> dict[str, str]:
         path = self.folder / CURSORS_FILE

@@ -228,6 +228,7 @@ def status_of(session: OpenSession, feeding: Feeding) -> NodeStatus:
         cash=account.cash,
         day_pnl=None if equity is None or start is None else EXACT.subtract(equity, start),
         realized_pnl=realized,
+        contributed=account.contributed,
         prices=tuple(
             (instrument.symbol, plain(instrument.price(ticks)))
             for instrument, ticks in zip(instruments, marks, strict=True)

@@ -9,7 +9,7 @@ from njord.audit.why_words import amount_text, order_words, price_text
 from njord.core.contracts import VENUE
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
-from njord.core.units import EXACT, plain
+from njord.core.units import plain
 from njord.strategies.hosted import HostedStrategy
 from njord.system import System
 
@@ -46,9 +46,7 @@ def standing(system: System, strategy_id: str, index: int) -> Standing:
     """Return where a strategy stands now."""
     world, exposure = system.strategies.world, system.gate.exposure
     instrument, owner = exposure.instruments[index], (strategy_id, index)
-    own = instrument.qty(world.held_lots.get(owner, 0))
-    if owner in world.fees_in_kind:
-        own = EXACT.subtract(own, world.fees_in_kind[owner])
+    own = world.holdings.qty(owner, instrument)
     account, reading = system.ledger.account, exposure.kill_switch
     host = _host(system, strategy_id, index)
     return Standing(

@@ -19,8 +19,6 @@ from njord.kernels.signals import Tables, padded
 from njord.strategies.features import BarColumns, FloatArray, IntArray
 from njord.strategies.indicators import Indicator
 
-POOL_BYTES = 24 * 2**20  # If nothing else is said.
-
 
 class Cut(NamedTuple):
     """The bars that a point sees: those of its window, and the warm-up before."""
@@ -66,7 +64,7 @@ class Room:
         pool_bytes: What the pool of indicators takes.
     """
 
-    def __init__(self, cut: Cut, n_indicators: int, pool_bytes: int = POOL_BYTES) -> None:
+    def __init__(self, cut: Cut, n_indicators: int, pool_bytes: int) -> None:
         n = cut.n
         self._cut = cut
         self.tables = Tables(

@@ -168,7 +168,10 @@ class Recorder:
         self.orders.append(recorded)
 
     def _fill(self, fill: FillEvent) -> None:
-        order = self._liquidation(fill) if fill.strategy_id == VENUE else self._open[fill.client_order_id]
+        is_venues = fill.strategy_id == VENUE
+        self._add(self._unsent(fill, LIQUIDATED) if is_venues else self._open[fill.client_order_id], fill)
+
+    def _add(self, order: RecordedOrder, fill: FillEvent) -> None:
         recorded = RecordedFill(
             fill.ts_venue_ns,
             fill.ts_ns,
@@ -184,12 +187,13 @@ class Recorder:
         order.fills.append(recorded)
         self.fills.append(recorded)
 
-    def _liquidation(self, fill: FillEvent) -> RecordedOrder:
+    # Of what nobody sent: one order for one trade.
+    def _unsent(self, fill: FillEvent, terminal: str) -> RecordedOrder:
         order = RecordedOrder(
             order_no=len(self.orders) + 1,
             ts_ns=fill.ts_ns,
             instrument=fill.instrument,
-            strategy_id=VENUE,
+            strategy_id=fill.strategy_id,
             side=fill.side,
             type=MARKET,
             tif=TimeInForce.IOC,
@@ -198,10 +202,10 @@ class Recorder:
             sent=None,
             accepted_ns=fill.ts_venue_ns,
             end_ns=fill.ts_venue_ns,
-            terminal=LIQUIDATED,
+            terminal=terminal,
         )
         self.orders.append(order)
-        self.endings[LIQUIDATED] += 1
+        self.endings[terminal] += 1
         return order
 
     def _update(self, update: OrderUpdate) -> None:

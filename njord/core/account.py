@@ -27,6 +27,9 @@ class Account(Protocol):
 
     report_asset: str
     cash: Decimal
+    contributed: (
+        Decimal  # Paid in less taken out since the beginning, at the prices of then: no part of any profit.
+    )
 
     @property
     def is_valued(self) -> bool:
@@ -74,7 +77,14 @@ class Account(Protocol):
         """Say whether more may be sold than is held."""
 
     def check(self) -> None:
-        """Assert that cash plus positions equals capital plus profit minus fees plus funding, to the last unit."""
+        """Assert that cash plus positions equals capital, what was paid in, and profit minus fees plus funding, to the last unit."""
+
+
+def adjustment_worth(event: BalanceAdjusted, instruments: Sequence[Instrument]) -> Decimal:
+    """Return what was paid in, negative if taken out, in the report asset: an asset counts at the event's price."""
+    if event.instrument < 0:
+        return event.amount
+    return _multiply(event.amount, instruments[event.instrument].price(event.price_ticks))
 
 
 class Books:
@@ -99,6 +109,7 @@ class Books:
         self.report_asset = report_asset
         self.cash = cash
         self.opening_cash = cash
+        self.contributed = ZERO
         self._instruments = tuple(instruments)
         self._positions: list[Position] = [_FLAT] * len(instruments)
         self._fees: list[Decimal] = [ZERO] * len(instruments)
@@ -183,15 +194,13 @@ class Books:
         An asset comes in, or leaves, at the price that the event names, as if it were paid in or out in kind; what
         leaves takes its share of the cost with it, and the difference is realized.
         """
-        index = event.instrument
+        index, worth = event.instrument, adjustment_worth(event, self._instruments)
+        self.contributed = _add(self.contributed, worth)
         if index < 0:
-            self.cash = _add(self.cash, event.amount)
-            self.opening_cash = _add(self.opening_cash, event.amount)
+            self.cash = _add(self.cash, worth)
             return (self._snapshot(event, 0),)
         price = self._instruments[index].price(event.price_ticks)
-        worth = _multiply(event.amount, price)
         self._positions[index] = self._positions[index].after(event.amount, price, worth)
-        self.opening_cash = _add(self.opening_cash, worth)
         return (self._snapshot(event, index),)
 
     # Books the fee and returns the instrument whose inventory paid it.
@@ -311,7 +320,7 @@ class Books:
         Raises:
             InvariantError: It does not hold.
         """
-        stands, earned = self.cash, self.opening_cash
+        stands, earned = self.cash, _add(self.opening_cash, self.contributed)
         for index, position in enumerate(self._positions):
             stands = _add(stands, self._paid(index))
             earned = _subtract(_add(earned, position.realized_pnl), self._fees[index])

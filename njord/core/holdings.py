@@ -51,3 +51,9 @@ class Holdings:
         self.lots[owner] = self.lots.get(owner, 0) + lots
         if fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
             self.fees_in_kind[owner] = EXACT.add(self.fees_in_kind.get(owner, ZERO), fill.fee)
+
+    def qty(self, owner: Owner, instrument: Instrument) -> Decimal:
+        """Return what an owner's fills have left it of an instrument, in base, exact, negative when short."""
+        bought = instrument.qty(self.lots.get(owner, 0))
+        fees = self.fees_in_kind.get(owner)
+        return bought if fees is None else EXACT.subtract(bought, fees)

@@ -1,4 +1,4 @@
-"""How is a kernel compiled? One decorator for all of them, so that flags, cache and the way to switch it off agree.
+"""How is a kernel compiled? By one of three decorators, so that flags, cache and the way to switch it off agree.
 
 `fastmath` stays off: a result must not depend on what the compiler finds. With NUMBA_DISABLE_JIT=1 the functions run as
 plain Python, for coverage and debuggers. Machine code is kept beside the sources, in a folder named by the hash of all
@@ -39,6 +39,7 @@ class _Compiling(event.Listener):
         tell(False)
 
 
+_njit: Any = numba.njit  # Its stubs leave the option `_nrt` out.
 _event: Any = event
 _event.register("numba:compile", _Compiling())  # Silent where the cache has the machine code.
 
@@ -49,4 +50,20 @@ def kernel(function: Kernel) -> Kernel:
     A kernel takes and returns scalars and arrays, allocates nothing that outlives the call, and releases the
     interpreter while it runs.
     """
-    return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
+    return cast(Kernel, _njit(cache=True, nogil=True)(function))
+
+
+def bare_kernel(function: Kernel) -> Kernel:
+    """Compile `function` like `kernel`, but without counting references: it neither allocates nor returns an array.
+
+    Counting takes two atomic additions for each array and call, and the rules of an exchange are many small functions that
+    take five arrays. Who calls holds its arguments meanwhile, so that nothing is lost; an event of a recorded session costs
+    a third less. What it calls and is compiled for it first is compiled the same way; a function that allocates fails to
+    compile.
+    """
+    return cast(Kernel, _njit(cache=True, nogil=True, _nrt=False)(function))
+
+
+def inner_kernel(function: Kernel) -> Kernel:
+    """Compile `function` like `bare_kernel`, always as part of its caller: for what takes more to call than to do."""
+    return cast(Kernel, _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function))

@@ -5,8 +5,8 @@ and fills them by the rules of `exchange_fills`. There is no money in it, no tim
 written to the table `out`, which each call begins anew. All of it can be called from other kernels.
 """
 
+from njord.kernels._jit import bare_kernel
 from njord.kernels.book import BEST, BID, HEADER, NO_LEVEL, SIDE, IntArray, clear, set_level
-from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange_fills import (
     arrive,
     level_lots,

@@ -16,6 +16,7 @@ A resting order fills at its limit, as maker. One that a trade has triggered nev
 trade's: the levels beyond are about to be removed.
 """
 
+from njord.kernels._jit import bare_kernel
 from njord.kernels.book import (
     ASK,
     BASE,
@@ -36,7 +37,6 @@ from njord.kernels.book import (
     set_level,
 )
 from njord.kernels.book_depth import lots_within
-from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange_orders import (
     AHEAD,
     ARRIVING,

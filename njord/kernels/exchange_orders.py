@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels import book as books
+from njord.kernels._jit import bare_kernel
 from njord.kernels.book import ASK, BID, IntArray, n_levels, new_book
-from njord.kernels.book_jit import bare_kernel
 from njord.kernels.triggers import is_triggered, trailed
 
 FloatArray = NDArray[np.float64]

@@ -6,7 +6,7 @@ does not say which. Without any book the queue is unknown: such an order is neve
 trade goes through it.
 """
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 
 # Cancels are all behind us; the queue is only cut to what the level shows. Source: Rigtorp, E. (2013), "Estimating order
 # queue position", rigtorp.se/2013/06/08/estimating-order-queue-position.html: the pessimistic end of his range.

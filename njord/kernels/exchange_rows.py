@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from njord.kernels._jit import bare_kernel
 from njord.kernels.book import (
     BASE,
     BEST,
@@ -20,7 +21,6 @@ from njord.kernels.book import (
     WINDOW,
     IntArray,
 )
-from njord.kernels.book_jit import bare_kernel
 from njord.kernels.exchange_orders import LAST, LIMIT, RESTING, SIGN, STATE
 
 # Kinds. A level's row sets it, 0 lots remove it; CLEAR empties the book because a snapshot's levels follow.

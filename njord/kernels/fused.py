@@ -13,7 +13,7 @@ strategy has: a tuple of numbers lives in registers, an array does not.
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_account import (
     Held,
     fill,

@@ -12,7 +12,7 @@ from numba.extending import overload, register_jitable
 from numpy.typing import NDArray
 
 from njord.kernels import limits, matching
-from njord.kernels.book_jit import inner_kernel
+from njord.kernels._jit import inner_kernel
 from njord.kernels.fused_tables import (
     BELOW_LOT,
     CASH_SHORT,

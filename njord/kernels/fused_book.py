@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from njord.kernels import matching
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_account import Held, fee_at, fee_of, slipped, traded
 from njord.kernels.fused_gate import MAKER, NOBODY, TAKER, OrderTerms
 from njord.kernels.fused_tables import (

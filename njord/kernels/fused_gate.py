@@ -6,7 +6,7 @@ Where nothing else works and the order is a market order this says what `limits.
 
 from typing import NamedTuple
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_account import Held
 from njord.kernels.fused_tables import (
     COLLAR,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_account import Held, first_recent, is_out_of_range
 from njord.kernels.fused_book import (
     B_KIND,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_tables import ENDED, FEE, FILLED, FILLED_ROW, LOTS, PAID_TICKS, SIGN
 from njord.kernels.wide import floor_ratio
 

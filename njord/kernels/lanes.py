@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 
 FloatArray = NDArray[np.float64]
 _variable: Any = cgutils.alloca_once_value  # It has no types.

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import inner_kernel
+from njord.kernels._jit import inner_kernel
 
 _function: Any = cgutils.get_or_insert_function  # It has no types.
 ByteArray = NDArray[np.int8]

@@ -8,7 +8,7 @@ last slot says which slots were spoken to, a bit for each, and what the account 
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 
 IntArray = NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.fused_stats import CurveSums
 from njord.kernels.fused_tables import ENDED, FEE, FILLED, FILLED_ROW, LOTS, PAID_TICKS, SIGN, Terms
 from njord.kernels.lanes import LANES, add_returns

@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic, overload
 
-from njord.kernels.book_jit import inner_kernel
+from njord.kernels._jit import inner_kernel
 
 
 def _quotient(x: float, divisor: float, high: float, low: float) -> float:

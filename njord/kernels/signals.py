@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel, inner_kernel
+from njord.kernels._jit import bare_kernel, inner_kernel
 from njord.kernels.fused_account import (
     MINUTE_NS,
     Held,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numba.extending import overload
 
-from njord.kernels.book_jit import inner_kernel
+from njord.kernels._jit import inner_kernel
 
 PRODUCT_MAX = 2**110  # Beyond it an estimate is off by more than a difference of int64 can tell.
 DIVISOR_MAX = 2**61

@@ -6,7 +6,7 @@ The same bits as `rolling_batch.mean` followed by the scaling of `strategies/ind
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.kernels.book_jit import bare_kernel
+from njord.kernels._jit import bare_kernel
 from njord.kernels.quotients import quotient, reciprocal
 
 IntArray = NDArray[np.int64]

@@ -36,7 +36,7 @@ from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
 from njord.core.orders import TERMINAL
 from njord.core.types import BUY, SELL, RefusalReason
-from njord.core.units import BPS, EXACT, ZERO, ratio
+from njord.core.units import BPS, EXACT, ratio
 
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
@@ -272,8 +272,7 @@ class Rebalancer:
         return self._instruments[owner[1]].lots(self._held_qty(owner))
 
     def _held_qty(self, owner: Owner) -> Decimal:
-        bought = self._instruments[owner[1]].qty(self._lots.get(owner, 0))
-        return EXACT.subtract(bought, self._paid.get(owner, ZERO))
+        return self._holdings.qty(owner, self._instruments[owner[1]])
 
     # Signed lots that open orders and undecided intents would add.
     def _on_its_way(self, owner: Owner) -> int:

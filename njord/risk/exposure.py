@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from njord.core.account import ONE, Account, margin
+from njord.core.account import ONE, Account, adjustment_worth, margin
 from njord.core.contracts import (
     BalanceAdjusted,
     Bar,
@@ -114,10 +114,7 @@ class Exposure:
         if event.ts_ns > self.day_end_ns:
             self.advance(event.ts_ns)
         if self.day_start_equity is not None:
-            worth = event.amount
-            if event.instrument >= 0:
-                worth = _multiply(worth, self.instruments[event.instrument].price(event.price_ticks))
-            self.day_start_equity = _add(self.day_start_equity, worth)
+            self.day_start_equity = _add(self.day_start_equity, adjustment_worth(event, self.instruments))
 
     def observe_kill_switch(self, reading: KillSwitchState) -> None:
         """Take over one source's reading; while sources differ the strictest counts."""

@@ -2,25 +2,28 @@
 
 Each seed is one run of its own (`world.py`); those that fail are printed with the command that runs them alone. With
 `--page` the figures of exactly these runs are written as a page.
+
+Exit codes: 0 every run holds, 1 a run has violations, 2 wrong words, 130 interrupted.
 """
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
+from msgspec.structs import replace
 
 from njord.exchange.fault_plan import CATALOGUE, FAULTS
+from njord.research.executors import WORKERS_MAX, Workers
 from njord.simulation.world import Outcome, simulate, terms_of
 
 DURATION_S: Final = 120.0
-_CHUNK: Final = 4
+_PROGRAM: Final = "python -m njord.simulation.campaign"
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +72,11 @@ def run_seed(seed: int, faults: Sequence[str] = FAULTS, duration_s: float = DURA
 def outcomes(
     seeds: Sequence[int], faults: Sequence[str], duration_s: float, n_jobs: int
 ) -> Iterator[Outcome]:
-    """Yield what came of each seed, in their order."""
-    run = partial(run_seed, faults=tuple(faults), duration_s=duration_s)
-    if n_jobs <= 1:
-        yield from map(run, seeds)
-        return
-    with ProcessPoolExecutor(n_jobs) as pool:
-        yield from pool.map(run, seeds, chunksize=_CHUNK)
+    """Yield what came of each seed, as they are done."""
+    tasks = ((seed, (seed, tuple(faults), duration_s)) for seed in seeds)
+    with Workers(n_jobs) as workers:
+        for _, outcome in workers.results(tasks, run_seed):
+            yield outcome
 
 
 def figures_of(runs: Iterable[Outcome], wall_s: float) -> Figures:
@@ -155,10 +156,12 @@ def seeds_of(text: str) -> list[int]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, _, last = part.partition("-")
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"seeds are whole numbers such as 1-500 or 7,12, was {text!r}")
         seeds += range(int(first), int(last or first) + 1)
     if not seeds:
-        raise ValueError(f"{text} names no seed")
+        raise ValueError(f"{text!r} names no seed, for example 1-500 or 7,12")
     return seeds
 
 
@@ -179,25 +182,76 @@ def faults_of(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the seeds that the command line names; 1 if any of them fails."""
-    parser = argparse.ArgumentParser(prog="python -m njord.simulation.campaign", description=__doc__)
-    parser.add_argument("--seeds", type=seeds_of, default="1-20", help="such as 1-500 or 7,12 (default 1-20)")
+class _Words(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what was typed."""
+        print(f"{self.prog}: {message}; next: {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What was typed."""
+
+    seeds: list[int]
+    faults: tuple[str, ...]
+    faults_text: str  # As typed: what runs a seed again names them so.
+    duration_s: float
+    n_jobs: int
+    is_twice: bool
+    page: Path | None
+    commit: str
+
+
+def parse(argv: Sequence[str] | None) -> Wishes:
+    """Read the command line; what is wrong with it ends the program with one line and exit code 2."""
+    parser = _Words(
+        prog=_PROGRAM,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--seeds", default="1-20", help="such as 1-500 or 7,12 (default 1-20)")
     parser.add_argument("--faults", default="all", help="all, none, A, B, or ids such as A1,A9 (default all)")
     parser.add_argument("--seconds", type=float, default=DURATION_S, help="virtual seconds of trading a run")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--twice", action="store_true", help="run each seed twice and compare the journals")
     parser.add_argument("--page", type=Path, help="write the figures as a page")
-    parser.add_argument("--commit", default="", help="what the page says of the code")
+    parser.add_argument("--commit", default="unknown", help="what the page says of the code")
     args = parser.parse_args(argv)
-    faults = faults_of(args.faults)
+    if not 0 < args.seconds < math.inf:
+        parser.error(f"--seconds must be > 0 and finite, was {args.seconds}")
+    if not 1 <= args.jobs <= WORKERS_MAX:
+        parser.error(f"--jobs takes 1 to {WORKERS_MAX}, was {args.jobs}")
+    if args.page is not None and not args.page.parent.is_dir():
+        parser.error(f"--page: there is no folder {args.page.parent}")
+    try:
+        seeds, faults = seeds_of(args.seeds), faults_of(args.faults)
+    except ValueError as error:
+        parser.error(str(error))
+    return Wishes(seeds, faults, args.faults, args.seconds, args.jobs, args.twice, args.page, args.commit)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the seeds that the command line names; return the exit code."""
+    wishes = parse(argv)
+    try:
+        figures = _campaign(wishes)
+    except KeyboardInterrupt:
+        print(f"{_PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    if wishes.page is not None:
+        words = " ".join(sys.argv[1:] if argv is None else argv)
+        wishes.page.write_text(page_of(figures, f"{_PROGRAM} {words}", wishes.commit), encoding="utf-8")
+    return 1 if figures.failed else 0
+
+
+def _campaign(wishes: Wishes) -> Figures:
     began_s = time.perf_counter()
-    runs: list[Outcome] = []
-    for outcome in outcomes(args.seeds, faults, args.seconds, args.jobs):
-        runs.append(outcome)
-        _tell(outcome, args.faults, args.seconds)
-    if args.twice:
-        runs = _again(runs, faults, args.seconds, args.jobs)
+    runs = _told(wishes)
+    if wishes.is_twice:
+        runs = run_again(runs, wishes)
     figures = figures_of(runs, time.perf_counter() - began_s)
     print(
         f"{figures.n_runs} runs, {len(figures.failed)} with violations, {figures.virtual_s / 3600:.1f} virtual hours, "
@@ -205,31 +259,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for fault, (n_runs, n_struck) in figures.struck.items():
         print(f"  {fault:4} struck {n_struck} times in {n_runs} runs")
-    if args.page is not None:
-        words = " ".join(sys.argv[1:] if argv is None else argv)
-        page = page_of(figures, f"python -m njord.simulation.campaign {words}", args.commit or "unknown")
-        args.page.write_text(page, encoding="utf-8")
-    return 1 if figures.failed else 0
+    return figures
 
 
-def _again(runs: Sequence[Outcome], faults: Sequence[str], duration_s: float, n_jobs: int) -> list[Outcome]:
-    seeds = [run.seed for run in runs]
+# Runs the seeds and tells of each that fails; returns them in the order of the seeds.
+def _told(wishes: Wishes) -> list[Outcome]:
+    runs: list[Outcome] = []
+    for outcome in outcomes(wishes.seeds, wishes.faults, wishes.duration_s, wishes.n_jobs):
+        runs.append(outcome)
+        _tell(outcome, wishes)
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def run_again(runs: Sequence[Outcome], wishes: Wishes) -> list[Outcome]:
+    """Run seeds once more; return the runs, with a violation where another journal came of the same seed."""
+    repeated = outcomes([run.seed for run in runs], wishes.faults, wishes.duration_s, wishes.n_jobs)
+    by_seed = {run.seed: run for run in repeated}
     judged = []
-    for first, second in zip(runs, outcomes(seeds, faults, duration_s, n_jobs), strict=True):
-        if first != second:
-            first = msgspec.structs.replace(
-                first, violations=(*first.violations, "R1: the same seed made another journal")
-            )
-            _tell(first, "all", duration_s)
+    for first in runs:
+        if first != by_seed[first.seed]:
+            first = replace(first, violations=("R1: the same seed made another journal", *first.violations))
+            _tell(first, wishes)
         judged.append(first)
     return judged
 
 
-def _tell(outcome: Outcome, faults: str, duration_s: float) -> None:
+def _tell(outcome: Outcome, wishes: Wishes) -> None:
     if not outcome.violations:
         return
-    print(f"seed {outcome.seed} failed: python -m njord.simulation.campaign --seeds {outcome.seed} ", end="")
-    print(f"--faults {faults} --seconds {duration_s:g}")
+    print(
+        f"seed {outcome.seed} failed: {_PROGRAM} --seeds {outcome.seed} "
+        f"--faults {wishes.faults_text} --seconds {wishes.duration_s:g}"
+    )
     for violation in outcome.violations[:10]:
         print(f"    {violation}")
 

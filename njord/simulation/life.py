@@ -4,20 +4,21 @@ The parts are those of a live session (`apps/live_session.py`); the journal is i
 clock are the simulation's. A life begins with the journal that the one before it left behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 
 import msgspec
 
 from njord.apps.live_host import LiveHost
+from njord.apps.live_memory import known_orders, last_trades
 from njord.apps.live_recorder import LiveRecorder
 from njord.core.config import Config
 from njord.core.contracts import KillSwitchState, Message
 from njord.core.instrument import Instrument
 from njord.core.types import ACTIVE, TradingState
 from njord.core.units import FOREVER_NS, NS_PER_S
-from njord.execution.gateway import Gateway, request_of
+from njord.execution.gateway import Gateway
 from njord.simulation.ear import MarketEar
 from njord.simulation.link import ExchangeLink
 from njord.simulation.memory_journal import MemoryJournal
@@ -27,7 +28,7 @@ from njord.simulation.virtual_time import VirtualTime
 from njord.system import HostedSpec, System, SystemSpec
 from njord.venues.binance_core import BinanceBrokerCore
 from njord.venues.binance_options import CoreOptions
-from njord.venues.broker_wire import Health, KnownOrder, Word
+from njord.venues.broker_wire import Health, Word
 
 ACCOUNT = "main"
 OPERATOR = "operator"  # The source of what a person says of the kill switch.
@@ -214,28 +215,3 @@ class Life:
         if not self._is_over:
             self.host.pass_time(self._time.now_ns())
             self._look()
-
-
-def known_orders(host: LiveHost, instruments: Sequence[Instrument]) -> list[KnownOrder]:
-    """Return what the journal says of every order of the session, oldest first."""
-    return [
-        KnownOrder(
-            req=request_of(order.event, instruments[order.event.instrument].symbol, order.event.ts_ns),
-            venue_order_id=order.venue_order_id,
-            filled_lots=order.filled_lots,
-            trade_ids=tuple(order.trade_ids),
-            has_ended=order.has_ended,
-        )
-        for order in host.words.orders.values()
-    ]
-
-
-def last_trades(
-    host: LiveHost, instruments: Sequence[Instrument], begun: Mapping[str, str]
-) -> Mapping[str, str]:
-    """Return the id of the last trade told, or before the beginning, by symbol."""
-    last = {symbol: int(trade_id) for symbol, trade_id in begun.items()}
-    for index, trade_id in sorted(host.words.told_trades):
-        symbol = instruments[index].symbol
-        last[symbol] = max(last.get(symbol, -1), int(trade_id))
-    return {symbol: str(trade_id) for symbol, trade_id in last.items()}

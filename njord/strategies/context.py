@@ -16,7 +16,6 @@ from njord.core.contracts import Bar
 from njord.core.holdings import Holdings
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
-from njord.core.units import EXACT
 from njord.strategies.features import FloatArray
 from njord.strategies.history import BlockHistory
 
@@ -203,9 +202,7 @@ class Context:
     @property
     def own_qty(self) -> Decimal:
         """What this strategy's own fills have left of it in this instrument, exact, negative when short."""
-        world, owner = self._world, (self._strategy_id, self._index)
-        held = self.instrument.qty(world.held_lots.get(owner, 0))
-        return EXACT.subtract(held, world.fees_in_kind[owner]) if owner in world.fees_in_kind else held
+        return self._world.holdings.qty((self._strategy_id, self._index), self.instrument)
 
     @property
     def position(self) -> float:

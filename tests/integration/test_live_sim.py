@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from njord.core.contracts import FillEvent
 from njord.core.units import NS_PER_S
 from njord.exchange.fault_plan import FAULTS, FaultPlan, FaultSpec
+from njord.simulation import campaign
 from njord.simulation.campaign import run_seed, seeds_of
 from njord.simulation.world import Outcome, World, WorldTerms, simulate
 
@@ -70,3 +72,22 @@ def test_a_seed_is_a_run_byte_for_byte() -> None:
     first = run_seed(3)
     assert run_seed(3) == first
     assert run_seed(4).journal != first.journal
+
+
+def test_processes_run_the_seeds_of_a_campaign_as_this_one_does() -> None:
+    alone = list(campaign.outcomes((1, 2, 3), (), 5.0, 1))
+    shared = list(campaign.outcomes((1, 2, 3), (), 5.0, 2))
+    assert sorted(shared, key=lambda run: run.seed) == alone
+
+
+def test_a_seed_that_made_another_journal_is_told_with_the_words_that_run_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wishes = campaign.parse(("--seeds", "1,2", "--faults", "none", "--seconds", "5"))
+    first, second = campaign.outcomes(wishes.seeds, wishes.faults, wishes.duration_s, 1)
+    judged = campaign.run_again([first, replace(second, journal="another")], wishes)
+    assert judged[0] == first
+    assert judged[1].violations == ("R1: the same seed made another journal",)
+    assert "seed 2 failed: python -m njord.simulation.campaign --seeds 2 --faults none --seconds 5\n" in (
+        capsys.readouterr().out
+    )

@@ -98,6 +98,7 @@ class LiveScene:
     """One host, its venue and its journal."""
 
     def __init__(self, by_bar: dict[int, list[Proposal]], capital: str = "1000") -> None:
+        self.by_bar = by_bar  # A test may go on writing it.
         self.journal = Memory()
         self.venue = Pending()
         self.clock = ManualClock(START_NS)

@@ -147,10 +147,12 @@ def test_a_deposit_and_a_withdrawal_are_followed_and_are_no_profit() -> None:
     scene.host.hear([balances("1500", "0.25")])
     assert scene.held() == (Decimal(1500), Decimal("0.25"))
     assert before is not None
+    assert scene.system.ledger.account.contributed == Decimal(525)
     assert exposure.day_start_equity == before + Decimal(500) + Decimal(25)
     scene.host.hear([balances("1400", "0")])
     assert scene.held() == (Decimal(1400), Decimal(0))
     assert scene.system.ledger.account.equity(exposure.mark_ticks) == exposure.day_start_equity
+    assert scene.system.ledger.account.contributed == Decimal(400)
     assert len(scene.of(BalanceAdjusted)) == 4
 
 
@@ -224,6 +226,6 @@ def test_a_cancel_reaches_the_venue() -> None:
     scene.start()
     scene.bar(1)
     name = scene.order_id
-    scene.system.strategies.hosted[0].strategy._by_bar[2] = [CancelIntent(client_order_id=name)]  # type: ignore[attr-defined]
+    scene.by_bar[2] = [CancelIntent(client_order_id=name)]
     scene.bar(2)
     assert [each.client_order_id for each in scene.venue.canceled] == [name]
