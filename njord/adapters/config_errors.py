@@ -50,7 +50,7 @@ def value_text(value: object) -> str:
         return plain(value)
     if isinstance(value, list | tuple):
         return ",".join(map(str, value)) or "(none)"
-    return str(value)
+    return str(value) or "empty"
 
 
 def suggestion(name: str, known: list[str], otherwise: str, prefix: str = "") -> str:

@@ -47,13 +47,16 @@ KNOWN_VARIABLES: Mapping[str, str] = MappingProxyType(
         "NJORD_SMTP_USER": "its user",
         "NJORD_SMTP_PASS": "its password",
         "NJORD_SLACK_WEBHOOK_URL": "Slack address for alerts",
-        "NJORD_RECONCILE_INTERVAL_SEC": "seconds between two reconciliations with the broker",
         "NJORD_BINANCEUS_API_KEY": "key of the account that live trading uses",
         "NJORD_BINANCEUS_API_SECRET": "its secret",
         "NJORD_SEAL_KEY": "key of the seal on orders between services, in hexadecimal",
         "NJORD_ENV": "stage, for the deployment scripts",
         "NJORD_USER": "service user, for the deployment scripts",
     }
+)
+# The seed's names of settings.
+SHORT_VARIABLES: Mapping[str, KeyPath] = MappingProxyType(
+    {"NJORD_RECONCILE_INTERVAL_SEC": ("live", "reconcile_every_s")}
 )
 # Whoever knows these addresses may post there: as good as a password.
 SECRET_VARIABLES = frozenset({"NJORD_ALERT_WEBHOOK_URL", "NJORD_SLACK_WEBHOOK_URL"})
@@ -237,6 +240,7 @@ def _from_file(leaves: Iterable[Leaf]) -> list[Entry]:
 
 def _from_environment(tree: Tree, environ: Mapping[str, str], used: set[str]) -> list[Entry]:
     paths = {PREFIX + "__".join(path).upper(): path for path in _settable(tree)}
+    paths.update(SHORT_VARIABLES)
     entries = []
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in KNOWN_VARIABLES or name in used:

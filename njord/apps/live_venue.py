@@ -27,6 +27,7 @@ def core_options(live: LiveConfig) -> CoreOptions:
     return CoreOptions(
         venue=VENUE,
         stream=StreamKind(live.user_stream),
+        account_uid=live.account_uid,
         clock_tolerance_ns=live.clock_tolerance_ms * NS_PER_MS,
         poll_idle_ns=live.reconcile_every_s * NS_PER_S,
     )

@@ -96,6 +96,9 @@ class MarketCapture:
         notice: Told of trouble in one line each.
         on_stored: Told of what was put in the store.
         options: How patient it is.
+
+    Attributes:
+        stop_reason: Why the end was asked for; empty before it.
     """
 
     def __init__(
@@ -125,10 +128,12 @@ class MarketCapture:
         self._markets: dict[str, _Market] = {}
         self._is_open = False
         self._stopping = asyncio.Event()
+        self.stop_reason = ""
         self._is_unanswered = False
 
-    def stop(self) -> None:
-        """Ask for the end; to be called in the event loop."""
+    def request_stop(self, reason: str) -> None:
+        """Ask for the end; the first reason counts. To be called in the event loop."""
+        self.stop_reason = self.stop_reason or reason
         self._stopping.set()
 
     @property
@@ -142,7 +147,7 @@ class MarketCapture:
         return [self._status(each, now_ns) for each in self._markets.values()]
 
     async def run(self) -> None:
-        """Record until `stop` is called.
+        """Record until `request_stop` is called.
 
         Raises:
             VenueError: The venue refuses at the start, or can not be reached.

@@ -105,7 +105,7 @@ def left_orders(system: System, policy: StopPolicy, halt: str = "") -> Iterator[
     elif policy is StopPolicy.LEAVE:
         why = "the stop policy is leave: it works on when the session goes on"
     else:
-        why = "its cancel is on its way: the venue answers with the market's next messages"
+        why = "its cancel is on its way: the venue has not answered yet"
     for line in order_lines(system):
         yield LeftOrder(line, why)
 
@@ -129,7 +129,7 @@ def left_positions(
         elif policy is not StopPolicy.FLATTEN:
             why = f"the stop policy is {policy}: positions are kept"
         elif system.flattener.closable_lots(line.instrument, now_ns):
-            why = "its closing order is on its way: the venue answers with the market's next messages"
+            why = "its closing order is on its way: the venue has not answered yet"
         else:
             why = "it is smaller than the venue's smallest order"
         yield LeftPosition(line, why)

@@ -15,11 +15,14 @@ from njord.cli.live_app import live_app
 from njord.cli.options import (
     HERE,
     Data,
+    Fresh,
     Json,
     JsonLines,
     Root,
     RunFlags,
+    SessionName,
     Settings,
+    StopPolicyName,
     Strategies,
     TermsFlags,
     grouped,
@@ -150,16 +153,9 @@ def paper(
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", help="Another address that speaks that exchange's dialect.")
     ] = None,
-    stop_policy: Annotated[
-        str | None,
-        typer.Option(help="What a stop does with orders and positions: cancel, leave or flatten."),
-    ] = None,
-    session: Annotated[
-        str | None, typer.Option("--session", help="Its name, to begin or to go on with.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin a new session even if one could go on.")
-    ] = False,
+    stop_policy: StopPolicyName = None,
+    session: SessionName = None,
+    fresh: Fresh = False,
     json_out: JsonLines = False,
     root: Root = HERE,
 ) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from njord.cli.data_app import StoreFolder
-from njord.cli.options import HERE, JsonLines, LiveFlags, Root, grouped
+from njord.cli.options import HERE, Fresh, JsonLines, LiveFlags, Root, SessionName, StopPolicyName, grouped
 from njord.core.errors import ConfigError
 
 live_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -31,16 +31,9 @@ def live(
             "--endpoint", help="Another address that speaks the venue's dialect, such as njord venue."
         ),
     ] = None,
-    stop_policy: Annotated[
-        str | None,
-        typer.Option(help="What a stop does with orders and positions: cancel, leave or flatten."),
-    ] = None,
-    session: Annotated[
-        str | None, typer.Option("--session", help="Its name, to begin or to go on with.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin a new session even if one could go on.")
-    ] = False,
+    stop_policy: StopPolicyName = None,
+    session: SessionName = None,
+    fresh: Fresh = False,
     json_out: JsonLines = False,
     root: Root = HERE,
 ) -> int:

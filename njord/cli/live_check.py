@@ -32,7 +32,9 @@ def run(account: str, settings: Mapping[str, str], json_out: bool, root: Path) -
     else:
         table = Table(box=None, show_header=False)
         for lock in locks:
-            table.add_row(lock.state.upper(), lock.name, lock.seen, f"next: {lock.next}" if lock.next else "")
+            table.add_row(lock.state.upper(), lock.name, lock.seen)
+            if lock.next:
+                table.add_row("", "", f"next: {lock.next}")
         console = make_console()
         console.print(table)
         last = "all locks are open: live orders would be sent" if is_open else "no live order is sent"

@@ -17,10 +17,10 @@ from njord.apps.market_wiring import CaptureWiring, check_reachable, open_market
 from njord.cli import EXIT_OK
 from njord.cli.data_import import print_stored, stored_row
 from njord.cli.data_store import store_folder
-from njord.cli.node_run import on_signals, open_outlet
+from njord.cli.node_run import Stopper, on_signals, open_outlet
 from njord.cli.outlet import Outlet
 from njord.core.config import check_symbol
-from njord.core.errors import ConfigError
+from njord.core.errors import ConfigError, UserError
 from njord.core.units import NS_PER_MINUTE, NS_PER_S
 from njord.storage.bars_text import one_line
 from njord.storage.interval import parse_timeframe
@@ -41,23 +41,6 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool
 
 
-class _Stop:
-    def __init__(self) -> None:
-        self.reason = ""
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._capture: MarketCapture | None = None
-
-    def bind(self, capture: MarketCapture) -> None:
-        self._capture, self._loop = capture, asyncio.get_running_loop()
-        if self.reason:
-            capture.stop()
-
-    def stop(self, reason: str) -> None:
-        self.reason = self.reason or reason
-        if self._loop is not None and self._capture is not None:
-            self._loop.call_soon_threadsafe(self._capture.stop)
-
-
 def run(flags: Flags, store: Path | None, json_out: bool, root: Path) -> int:
     """Run the verb and return its exit code."""
     loaded = load_config(root)
@@ -65,16 +48,16 @@ def run(flags: Flags, store: Path | None, json_out: bool, root: Path) -> int:
     venue = flags.venue or config.exchange.venue
     check_reachable(venue, flags.endpoint)
     symbols = tuple(dict.fromkeys(_symbol(each) for each in flags.symbols or config.exchange.symbols))
-    seconds = None if flags.duration is None else parse_timeframe(flags.duration) / NS_PER_S
-    every_ns = parse_timeframe(flags.import_every)
+    seconds = None if flags.duration is None else _span_ns("--for", flags.duration) / NS_PER_S
+    every_ns = _span_ns("--import-every", flags.import_every)
     if every_ns < NS_PER_MINUTE:
         raise ConfigError(
             f"--import-every must be 1m or longer, was {one_line(flags.import_every)}", "for example 1h"
         )
     setup_logging(root / config.logging.dir, config.logging.level)
     register_secrets(loaded.secrets)
-    stop = _Stop()
-    outlet = open_outlet(sys.stdout, json_out, stop.stop)
+    stopper = Stopper()
+    outlet = open_outlet(sys.stdout, json_out, stopper.stop)
     say = _Say(outlet, json_out)
     folder = store_folder(store, root)
     stored: list[Imported] = []
@@ -88,13 +71,22 @@ def run(flags: Flags, store: Path | None, json_out: bool, root: Path) -> int:
         options=CaptureOptions(import_every_s=every_ns / NS_PER_S),
     )
     try:
-        with open_market_capture(wiring, say.notice, stored.append) as capture, on_signals(stop.stop):
+        with open_market_capture(wiring, say.notice, stored.append) as capture, on_signals(stopper.stop):
             say.started(venue, symbols, flags.endpoint, wiring.captures / venue, folder)
-            asyncio.run(_recorded(capture, say, stop, seconds))
-        say.ended(stop.reason, stored)
+            asyncio.run(_recorded(capture, say, stopper, seconds))
+        say.ended(capture.stop_reason, stored)
     finally:
         outlet.end(_WRITTEN_WITHIN_S)
     return EXIT_OK
+
+
+def _span_ns(flag: str, text: str) -> int:
+    try:
+        return parse_timeframe(text)
+    except UserError:
+        raise ConfigError(
+            f"{flag} {one_line(text)} is no length of time", "write it like 10m or 1h"
+        ) from None
 
 
 def _symbol(text: str) -> str:
@@ -104,11 +96,13 @@ def _symbol(text: str) -> str:
         raise ConfigError(f"{one_line(text)!r} {error}", "for example njord md BTC/USDT") from None
 
 
-async def _recorded(capture: MarketCapture, say: "_Say", stop: _Stop, seconds: float | None) -> None:
-    stop.bind(capture)
+async def _recorded(capture: MarketCapture, say: "_Say", stopper: Stopper, seconds: float | None) -> None:
+    stopper.bind(capture)
     drawing = asyncio.create_task(_draw(capture, say))
     timer = (
-        None if seconds is None else asyncio.get_running_loop().call_later(seconds, stop.stop, "time is up")
+        None
+        if seconds is None
+        else asyncio.get_running_loop().call_later(seconds, stopper.stop, "time is up")
     )
     try:
         await capture.run()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import msgspec
 import structlog
@@ -55,6 +55,13 @@ def on_signals(stop: Callable[[str], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Stoppable(Protocol):
+    """What runs in the event loop until it is asked for the end."""
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the end; the first reason counts."""
+
+
 class Stopper:
     """Ends a node from wherever the wish comes: a signal, or the thread that has lost its reader.
 
@@ -65,9 +72,9 @@ class Stopper:
     def __init__(self) -> None:
         self.reason = ""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._node: Node | None = None
+        self._node: Stoppable | None = None
 
-    def bind(self, node: Node) -> None:
+    def bind(self, node: Stoppable) -> None:
         """Let wishes go to `node`, in the running event loop; an earlier one goes at once."""
         self._node, self._loop = node, asyncio.get_running_loop()
         if self.reason:

@@ -55,6 +55,16 @@ Repair = Annotated[bool, typer.Option("--repair", help="Sort rows and drop dupli
 Seed = Annotated[str | None, typer.Option(help="Seed of everything random.")]
 
 
+StopPolicyName = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-policy", help="What a stop does with orders and positions: cancel, leave or flatten."
+    ),
+]
+SessionName = Annotated[str | None, typer.Option("--session", help="Its name, to begin or to go on with.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin a new session even if one could go on.")]
+
+
 class FlagGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Flags that verbs take together: each field is one."""
 

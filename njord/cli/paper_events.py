@@ -228,10 +228,10 @@ def unknown_part(order: UnknownOrder, now_ns: int) -> Event:
 def unknown_words(order: Event) -> str:
     """Return it in words: the countdowns, and what was heard last."""
     heard = order["evidence"][-1] if order["evidence"] else "nothing heard yet"
-    absent = f"; it may still arrive for {order['absent_in_s']:.0f} s" if order["absent_in_s"] else ""
+    absent = f", may arrive for {order['absent_in_s']:.0f} s" if order["absent_in_s"] else ""
     return (
-        f"{order['client_order_id']}: outcome unknown for {order['unknown_s']:.0f} s, "
-        f"asked again in {order['asks_in_s']:.0f} s{absent}; {heard}"
+        f"{order['client_order_id']}: unknown {order['unknown_s']:.0f} s, "
+        f"asked in {order['asks_in_s']:.0f} s{absent}; {heard}"
     )
 
 

@@ -46,7 +46,7 @@ def venue(
         Path | None, typer.Option("--accounts", help="A YAML list of {name, key, secret, balances}.")
     ] = None,
     faults: Annotated[Path | None, typer.Option("--faults", help="A plan of faults, YAML or JSON.")] = None,
-    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.")] = 9095,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="On 127.0.0.1; 0 takes a free one.")] = 9095,
     tls: Annotated[
         bool, typer.Option("--tls", help="https and wss, with a certificate made on the spot.")
     ] = False,

@@ -21,6 +21,7 @@ from pydantic import (
     SecretStr,
     StrictInt,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 
@@ -134,6 +135,12 @@ def _endpoint(value: str) -> str:
     if not value.isprintable() or not value.startswith(("http://", "https://")) or "@" in value:
         raise ValueError("must be an address such as http://127.0.0.1:9095, without user or password")
     return value
+
+
+def _lifted_knowingly(reason: str, info: ValidationInfo) -> str:
+    if info.data.get("live_micro_cap_usd", 0) > LIVE_MICRO_CAP_USD and not reason.strip():
+        raise ValueError(f"must say why risk.live_micro_cap_usd is above {LIVE_MICRO_CAP_USD}")
+    return reason
 
 
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
@@ -256,6 +263,9 @@ class LiveConfig(_Section):
     """The account that live trading uses, and how carefully; keys are never in the configuration (docs/secrets.md)."""
 
     account: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", max_length=64)] = ""
+    account_uid: Annotated[StrictInt, Field(ge=0, le=INT63_MAX)] = (
+        0  # Its number at the venue; 0 = not checked.
+    )
     keys_file: FilePath | None = None  # Encrypted by sops; None = the keys are in the environment.
     endpoint: Endpoint | None = None  # None = the venue itself.
     risk_profile: Name = "live"
@@ -350,16 +360,10 @@ class RiskConfig(_Section):
     )
     kill_switch_max_age_ms: Annotated[StrictInt, Field(ge=100, le=60_000)] = 1_000
     live_micro_cap_usd: Annotated[Number, Field(gt=0)] = LIVE_MICRO_CAP_USD  # No live order is worth more.
-    live_micro_cap_reason: Annotated[str, StringConstraints(max_length=500)] = ""  # Why it was lifted.
+    live_micro_cap_reason: Annotated[
+        str, StringConstraints(max_length=500), AfterValidator(_lifted_knowingly)
+    ] = Field(default="", validate_default=True)  # Why it was lifted.
     profiles: Mapping[Name, RiskProfile] = Field(default_factory=_profiles)
-
-    @model_validator(mode="after")
-    def _cap_is_lifted_knowingly(self) -> Self:
-        if self.live_micro_cap_usd > LIVE_MICRO_CAP_USD and not self.live_micro_cap_reason.strip():
-            raise ValueError(
-                f"risk.live_micro_cap_usd above {LIVE_MICRO_CAP_USD} needs risk.live_micro_cap_reason: say why"
-            )
-        return self
 
 
 class Config(_Section):

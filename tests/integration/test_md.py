@@ -76,7 +76,7 @@ async def recorded(
             if n_drops:
                 await asyncio.to_thread(thread.call, exchange.operator.drop_streams)
         await asyncio.sleep(CALM_S)
-        capture.stop()
+        capture.request_stop("enough")
         await running
     return capture, stored, notices
 
@@ -134,6 +134,18 @@ def started(words: list[str]) -> Iterator["subprocess.Popen[str]"]:
         yield child
 
 
+def grown(captures: Path, before: Path | None = None) -> None:
+    """Wait until a capture other than `before` holds something of every stream."""
+    for _ in range(600):
+        files = [path for path in captures.glob("*.jsonl") if path != before]
+        if files and {b"aggTrade", b"depthUpdate", b'"B"'} <= {
+            word for word in (b"aggTrade", b"depthUpdate", b'"B"') if word in files[-1].read_bytes()
+        }:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing was recorded in {captures}")
+
+
 def test_the_verb_records_until_it_is_stopped_and_goes_on_where_it_was(
     recordings: Path, tmp_path: Path
 ) -> None:
@@ -148,11 +160,13 @@ def test_the_verb_records_until_it_is_stopped_and_goes_on_where_it_was(
             "--root",
             str(tmp_path),
         ]
+        captures = tmp_path / "var" / "captures" / "binanceus" / "ETH_USDT"
         with started(words) as child:
-            time.sleep(3)
+            grown(captures)
             child.kill()  # What it had recorded lies there raw.
+        (left,) = captures.glob("*.jsonl")
         with started(words) as child:
-            time.sleep(3)
+            grown(captures, left)
             child.send_signal(signal.SIGINT)
             out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
@@ -170,6 +184,7 @@ def test_the_verb_records_until_it_is_stopped_and_goes_on_where_it_was(
         (["BTC/USDT", "--venue", "nowhere"], "there is no live feed of 'nowhere'"),
         (["BTC/USDT", "--endpoint", "127.0.0.1:1"], "is not an address of a venue"),
         (["../etc"], "must be a symbol"),
+        (["BTC/USDT", "--for", "never"], "--for never is no length of time"),
         (["BTC/USDT", "--import-every", "1s"], "--import-every must be 1m or longer"),
         (["BTC/USDT", "--endpoint", "http://127.0.0.1:1"], "connection"),
     ],

@@ -365,3 +365,11 @@ def test_fee_tiers_are_a_list_of_mappings(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="fee_tiers"):
         load_config(tmp_path, {}, {})
+
+
+def test_the_seeds_name_of_the_reconciliations_sets_their_period(tmp_path: Path) -> None:
+    loaded = load_config(tmp_path, environ={"NJORD_RECONCILE_INTERVAL_SEC": "30"})
+    assert loaded.config.live.reconcile_every_s == 30
+    assert loaded.origins["live.reconcile_every_s"] == "env NJORD_RECONCILE_INTERVAL_SEC"
+    with pytest.raises(ConfigError, match="NJORD_RECONCILE_INTERVAL_SEC"):
+        load_config(tmp_path, environ={"NJORD_RECONCILE_INTERVAL_SEC": "never"})

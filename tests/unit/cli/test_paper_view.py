@@ -220,6 +220,6 @@ UNKNOWN = UnknownOrder(
 def test_an_order_whose_outcome_is_unknown_shows_its_countdowns_and_what_was_heard_last() -> None:
     changes = {"unknown": (UNKNOWN,), "wall_ns": T + 10 * NS_PER_S}
     status = msgspec.structs.replace(STATUS, **changes)
-    words = "NJ-B: outcome unknown for 10 s, asked again in 2 s; it may still arrive for 50 s; GET order: no such order"
+    words = "NJ-B: unknown 10 s, asked in 2 s, may arrive for 50 s; GET order: no such order"
     assert words in line_of(status_event(status, ""))
     assert words in "\n".join(drawn(140, 40, **changes))

@@ -270,7 +270,7 @@ def test_no_profile_lets_a_live_order_be_worth_more_than_the_first_cap(
 
 
 def test_the_first_cap_is_not_lifted_without_a_reason() -> None:
-    with pytest.raises(ValidationError, match="live_micro_cap_reason: say why"):
+    with pytest.raises(ValidationError, match=r"must say why risk\.live_micro_cap_usd is above 10"):
         Config.model_validate({"risk": {"live_micro_cap_usd": 11}})
 
 
