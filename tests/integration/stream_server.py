@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple, Self, TypeVar
@@ -125,7 +126,8 @@ class StreamServer:
         for socket in self._sockets:
             for text in texts:
                 if not socket.closed:
-                    await socket.send_str(text)
+                    with suppress(ConnectionResetError):  # Who was killed hears no more.
+                        await socket.send_str(text)
 
     async def _disconnect(self) -> None:
         sockets, self._sockets = self._sockets, []
