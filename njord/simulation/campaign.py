@@ -8,6 +8,7 @@ Exit codes: 0 every run holds, 1 a run has violations, 2 wrong words, 130 interr
 
 import argparse
 import math
+import signal
 import sys
 import time
 from collections import Counter
@@ -296,4 +297,7 @@ def _tell(outcome: Outcome, wishes: Wishes) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGPIPE, signal.SIG_DFL
+    )  # A reader that has seen enough ends it, as it ends any filter.
     sys.exit(main())
