@@ -4,7 +4,6 @@ import json
 import os
 import re
 import resource
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ print([name for name in {NOT_FOR_BARS} if name in sys.modules])
 """
 # A tenth of a second is worth a word here: machines differ, and the claim is not about them.
 RESAMPLE = "from njord.cli import compiling, main; compiling.PATIENCE_S = 0.1; main()"
-HELP_MS = 150
+HELP_MS = 125
 
 
 def _resample(folder: Path, cache: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -62,11 +61,13 @@ def test_a_plain_run_on_bars_imports_nothing_that_it_does_not_use(tmp_path: Path
 def test_help_takes_150_ms_of_a_processor() -> None:
     command = [str(Path(sys.executable).with_name("njord")), "--help"]
     times_ms = []
-    for _ in range(11):
+    for _ in range(21):
         before = _children_cpu_s()
         subprocess.run(command, capture_output=True, check=True)
         times_ms.append((_children_cpu_s() - before) * 1e3)
-    assert statistics.median(times_ms) <= HELP_MS, sorted(round(each) for each in times_ms)
+    # Neighbors on the machine add up to half to a processor's time, and never take any away: so the third least counts,
+    # against a bound that lies closer to it than the promise of 150 ms.
+    assert sorted(times_ms)[2] <= HELP_MS, sorted(round(each) for each in times_ms)
 
 
 def _children_cpu_s() -> float:
