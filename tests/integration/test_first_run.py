@@ -22,7 +22,7 @@ print([name for name in {NOT_FOR_BARS} if name in sys.modules])
 """
 # A tenth of a second is worth a word here: machines differ, and the claim is not about them.
 RESAMPLE = "from njord.cli import compiling, main; compiling.PATIENCE_S = 0.1; main()"
-HELP_MS = 125
+HELP_MS = 150
 
 
 def _resample(folder: Path, cache: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -65,8 +65,7 @@ def test_help_takes_150_ms_of_a_processor() -> None:
         before = _children_cpu_s()
         subprocess.run(command, capture_output=True, check=True)
         times_ms.append((_children_cpu_s() - before) * 1e3)
-    # Neighbors on the machine add up to half to a processor's time, and never take any away: so the third least counts,
-    # against a bound that lies closer to it than the promise of 150 ms.
+    # A neighbor on the machine adds up to half to a processor's time, and takes none away: the third least is what it costs.
     assert sorted(times_ms)[2] <= HELP_MS, sorted(round(each) for each in times_ms)
 
 
