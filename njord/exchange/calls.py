@@ -14,7 +14,7 @@ from njord.exchange.truth import Truth
 from njord.exchange.weights import Budgets, weight_of
 from njord.exchange.wire import Request
 
-_ORDER: Final = ("POST", "/api/v3/order")
+_PLACING: Final = (("POST", "/api/v3/order"), ("POST", "/api/v3/order/cancelReplace"))
 
 
 class Call(NamedTuple):
@@ -90,7 +90,7 @@ class Calls:
             outcome = refused(error, headers)
         account = self._trading.account_of(call.key) if call.key else None
         if account is not None:
-            if (call.method, call.path) == _ORDER:
+            if (call.method, call.path) in _PLACING:
                 headers |= self._budgets.order_headers(account.name, now_ns)
             self._remember(account, call, outcome, now_ns)
         return outcome
@@ -99,7 +99,7 @@ class Calls:
         """Return the limits that a call counts against, and what is used of them, as the WebSocket API lists them."""
         account = self._trading.account_of(call.key)
         limits = [self._budgets.weight_limit(call.address, now_ns)]
-        if account is not None and (call.method, call.path) == _ORDER:
+        if account is not None and (call.method, call.path) in _PLACING:
             limits = [*self._budgets.order_limits(account.name, now_ns), *limits]
         return limits
 
@@ -125,5 +125,5 @@ class Calls:
 
 def refused(error: ApiError, headers: dict[str, str] | None = None) -> Outcome:
     """Return the answer that says no; headers that are counted already go with it."""
-    body = msgspec.json.encode({"code": error.code, "msg": error.message})
+    body = msgspec.json.encode(error.body)
     return Outcome(error.status, body, {**(headers or {}), **error.headers}, error.code)

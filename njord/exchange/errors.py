@@ -1,6 +1,7 @@
 """How does the exchange say no? Every refusal of the dialect: code, words and HTTP status, as the venue documents them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from njord.core.errors import VenueRejected
 
@@ -13,16 +14,29 @@ class ApiError(VenueRejected):
         message: The venue's words.
         status: Of HTTP.
         headers: Beyond the usual ones, names in lower case.
+        data: What else the refusal tells, if anything.
     """
 
     def __init__(
-        self, code: int, message: str, status: int = 400, headers: Mapping[str, str] | None = None
+        self,
+        code: int,
+        message: str,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message
         self.status = status
         self.headers = dict(headers or {})
+        self.data = data
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The refusal as the dialect tells it."""
+        said: dict[str, Any] = {"code": self.code, "msg": self.message}
+        return said if self.data is None else {**said, "data": self.data}
 
 
 # --- who asks, and when ---
@@ -174,6 +188,21 @@ def would_trigger() -> ApiError:
 def unknown_order() -> ApiError:
     """Refuse to cancel what is not open."""
     return ApiError(-2011, "Unknown order sent.")
+
+
+def restricted() -> ApiError:
+    """Refuse to cancel an order that is not in the state that the cancel asks for."""
+    return ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+
+
+def not_replaced(halves: Mapping[str, Any]) -> ApiError:
+    """Say that of a cancel and a placement neither was done."""
+    return ApiError(-2022, "Order cancel-replace failed.", data=halves)
+
+
+def partly_replaced(halves: Mapping[str, Any]) -> ApiError:
+    """Say that of a cancel and a placement one was done and the other not."""
+    return ApiError(-2021, "Order cancel-replace partially failed.", 409, data=halves)
 
 
 def no_such_order() -> ApiError:

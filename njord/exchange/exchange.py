@@ -78,7 +78,7 @@ class Exchange:
         self._now_ns = begin_ns
         self._budgets = Budgets(options)
         self._users = UserStreams(self.trading)
-        self._streams = MarketStreams(market)
+        self._streams = MarketStreams(market, self._users)
         public = PublicApi(market, self.trading.rules, options)
         private = PrivateApi(self.trading, self._budgets, self._users)
         self._calls = Calls(self.trading, public, private, self._budgets, self.truth_ledger)
@@ -162,7 +162,9 @@ class Exchange:
             self._budgets.charge(address, CONNECTION_WEIGHT, now_ns)
         except ApiError:
             return False
-        if not is_api:
+        if is_api:
+            self._ws_api.opened(connection, query)
+        else:
             if not self._streams.opened(connection, path, query, now_ns):
                 return False
             self._users.opened(connection, path, query)
@@ -188,6 +190,7 @@ class Exchange:
         self._connections.pop(connection, None)
         self._streams.closed(connection)
         self._users.closed(connection)
+        self._ws_api.closed(connection)
 
     def frames(self) -> list[Frame]:
         """Return what is to be sent, in order, since the last call."""

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from njord.exchange.nemesis import HTML, ORDER_MOVES, ORDER_PATH, Trouble
+from njord.exchange.nemesis import HTML, ORDER_MOVES, Trouble
 from njord.exchange.wire import Fate, Request, Response
 
 
@@ -88,7 +88,7 @@ class BrokenWay(Trouble):
 
 
 def _places(request: Request) -> bool:
-    return request.method == "POST" and request.path == ORDER_PATH
+    return request.method == "POST" and (request.method, request.path) in ORDER_MOVES
 
 
 def _cancels(request: Request) -> bool:

@@ -15,6 +15,7 @@ _CHOICE_CODES: Final = {
     "timeInForce": (-1115, "Invalid timeInForce."),
     "type": (-1116, "Invalid orderType."),
     "side": (-1117, "Invalid side."),
+    "cancelRestrictions": (-1145, "Invalid cancelRestrictions"),
 }
 
 
@@ -34,6 +35,10 @@ class Params:
     def sent(self, *names: str) -> str:
         """Return the first of some parameters that was sent, as it was sent; empty if none was."""
         return next((self.values[name] for name in names if name in self.values), "")
+
+    def renamed(self, names: Mapping[str, str]) -> "Params":
+        """Return those of the parameters that `names` lists, under the names that it gives them."""
+        return Params({name: self.values[sent] for sent, name in names.items() if sent in self.values})
 
     def refuse_others(self, allowed: Collection[str]) -> None:
         """Refuse names that nobody reads.

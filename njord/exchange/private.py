@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from njord.core.units import FOREVER_NS, NS_PER_DAY, NS_PER_MS
 from njord.exchange import errors, reports
-from njord.exchange.orders import Order
+from njord.exchange.orders import Order, Status, Ticket
 from njord.exchange.params import Params
+from njord.exchange.replacing import NOT_ATTEMPTED, both, half
 from njord.exchange.rules import SymbolRules
 from njord.exchange.signing import Security, account_of, check_signed
 from njord.exchange.tickets import ORDER_PARAMS, ticket_of
@@ -24,6 +25,17 @@ ROOT: Final = "/api/v3/"
 SIGNATURE_PARAMS: Final = ("timestamp", "recvWindow", "signature", "apiKey")
 _RESPONSES: Final = ("ACK", "RESULT", "FULL")
 _ONE_ORDER: Final = ("symbol", "orderId", "origClientOrderId")
+_CANCEL: Final = (*_ONE_ORDER, "newClientOrderId", "cancelRestrictions")
+_RESTRICTIONS: Final = {"ONLY_NEW": Status.NEW, "ONLY_PARTIALLY_FILLED": Status.PARTIALLY_FILLED}
+_REPLACE_MODES: Final = ("STOP_ON_FAILURE", "ALLOW_FAILURE")
+# What a cancel's parameters are called where the same request also places an order.
+_REPLACED: Final = {
+    "symbol": "symbol",
+    "cancelOrderId": "orderId",
+    "cancelOrigClientOrderId": "origClientOrderId",
+    "cancelNewClientOrderId": "newClientOrderId",
+    "cancelRestrictions": "cancelRestrictions",
+}
 _ROWS: Final = ("symbol", "orderId", "startTime", "endTime", "limit")
 Call = Callable[[Account, Params, int], Any]
 
@@ -34,6 +46,14 @@ class Endpoint(NamedTuple):
     security: Security
     names: tuple[str, ...]
     call: Call
+
+
+class _Withdrawal(NamedTuple):
+    """A cancel that is asked for: what to end, the cancel's own id, and the only status that allows it, if any."""
+
+    order: Order | None
+    cancel_id: str
+    only: Status | None
 
 
 class PrivateApi:
@@ -55,7 +75,10 @@ class PrivateApi:
             ("POST", "order"): Endpoint(trade, ORDER_PARAMS, self._place),
             ("POST", "order/test"): Endpoint(trade, ORDER_PARAMS, self._test),
             ("GET", "order"): Endpoint(signed, _ONE_ORDER, self._query),
-            ("DELETE", "order"): Endpoint(trade, (*_ONE_ORDER, "newClientOrderId"), self._cancel),
+            ("DELETE", "order"): Endpoint(trade, _CANCEL, self._cancel),
+            ("POST", "order/cancelReplace"): Endpoint(
+                trade, (*ORDER_PARAMS, *_REPLACED, "cancelReplaceMode"), self._replace
+            ),
             ("DELETE", "openOrders"): Endpoint(trade, ("symbol",), self._cancel_all),
             ("GET", "openOrders"): Endpoint(signed, ("symbol",), self._open_orders),
             ("GET", "allOrders"): Endpoint(signed, _ROWS, self._all_orders),
@@ -93,13 +116,13 @@ class PrivateApi:
     # --- orders ---
 
     def _place(self, account: Account, params: Params, now_ns: int) -> reports.Json:
-        trading = self._trading
-        kind = params.text("type", "")
-        usual = "FULL" if kind in ("LIMIT", "MARKET") else "ACK"
-        response = params.choice("newOrderRespType", _RESPONSES, usual)
-        ticket = ticket_of(params, trading, trading.new_id)
+        response = _response(params)
+        ticket = ticket_of(params, self._trading, self._trading.new_id)
         self._budgets.charge_order(account.name, now_ns)
-        order = trading.enter(account, ticket, now_ns)
+        return self._enter(account, ticket, response, now_ns)
+
+    def _enter(self, account: Account, ticket: Ticket, response: str, now_ns: int) -> reports.Json:
+        order = self._trading.enter(account, ticket, now_ns)
         if response == "ACK":
             return reports.acknowledged(order)
         return reports.placed(order, self._options, response == "FULL")
@@ -116,13 +139,35 @@ class PrivateApi:
         return reports.queried(order, self._options)
 
     def _cancel(self, account: Account, params: Params, now_ns: int) -> reports.Json:
+        return self._withdraw(account, self._withdrawal(account, params), now_ns)
+
+    def _withdrawal(self, account: Account, params: Params) -> _Withdrawal:
         order = self._order(account, params)
-        has_id = "newClientOrderId" in params
+        has_id, is_restricted = "newClientOrderId" in params, "cancelRestrictions" in params
         cancel_id = params.client_id("newClientOrderId") if has_id else self._trading.new_id()
+        only = _RESTRICTIONS[params.choice("cancelRestrictions", _RESTRICTIONS)] if is_restricted else None
+        return _Withdrawal(order, cancel_id, only)
+
+    def _withdraw(self, account: Account, asked: _Withdrawal, now_ns: int) -> reports.Json:
+        order = asked.order
         if order is None:
             raise errors.unknown_order()
-        self._trading.withdraw(account, order, now_ns, cancel_id)
-        return reports.canceled(order, cancel_id, self._options)
+        if order.is_open and asked.only not in (None, order.status):
+            raise errors.restricted()
+        self._trading.withdraw(account, order, now_ns, asked.cancel_id)
+        return reports.canceled(order, asked.cancel_id, self._options)
+
+    # Filters and rates are looked at first; from then on each half is done, or not, for itself.
+    def _replace(self, account: Account, params: Params, now_ns: int) -> reports.Json:
+        mode, response = params.choice("cancelReplaceMode", _REPLACE_MODES), _response(params)
+        withdrawal = self._withdrawal(account, _replaced(params))
+        ticket = ticket_of(params, self._trading, self._trading.new_id)
+        self._trading.check_room(account, ticket.rules)
+        self._budgets.charge_order(account.name, now_ns)
+        canceled = half(lambda: self._withdraw(account, withdrawal, now_ns))
+        if not canceled.is_done and mode == "STOP_ON_FAILURE":
+            return both(canceled, NOT_ATTEMPTED)
+        return both(canceled, half(lambda: self._enter(account, ticket, response, now_ns)))
 
     def _cancel_all(self, account: Account, params: Params, now_ns: int) -> list[reports.Json]:
         rules = self._rules(params)
@@ -214,6 +259,17 @@ class PrivateApi:
     def _end_listen_key(self, account: Account, params: Params, now_ns: int) -> reports.Json:
         self._users.end_key(account, params.text("listenKey"))
         return {}
+
+
+# The cancel in a request that replaces; its number, if it is there, is all that names the order.
+def _replaced(params: Params) -> Params:
+    unread = "cancelOrigClientOrderId" if "cancelOrderId" in params else ""
+    return params.renamed({sent: name for sent, name in _REPLACED.items() if sent != unread})
+
+
+def _response(params: Params) -> str:
+    usual = "FULL" if params.text("type", "") in ("LIMIT", "MARKET") else "ACK"
+    return params.choice("newOrderRespType", _RESPONSES, usual)
 
 
 # The end includes its last millisecond.

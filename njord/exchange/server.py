@@ -117,6 +117,12 @@ class Host:
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Serve whatever comes."""
+        try:
+            return await self._answered(http)
+        except ConnectionError:  # Who asked has gone before the answer began.
+            return _hang_up(http)
+
+    async def _answered(self, http: web.Request) -> web.StreamResponse:
         if http.headers.get("Upgrade", "").lower() == "websocket":
             return await self._listen(http)
         path, _, query = http.raw_path.partition("?")

@@ -7,7 +7,7 @@ the venue's public document of WebSocket streams, and CCXT as the reader.
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -49,15 +49,31 @@ class _Call(msgspec.Struct, frozen=True):
     id: int | str | None = None
 
 
+class Ears(Protocol):
+    """Who tells an account's events; a listen key is subscribed to as a stream is."""
+
+    def is_key(self, name: str) -> bool:
+        """Say whether a name is a listen key in force."""
+        ...
+
+    def hear(self, connection: int, key: str, is_combined: bool) -> None:
+        """Let a connection hear the account of a listen key."""
+
+    def forget(self, connection: int, name: str) -> None:
+        """Let a connection hear nothing more by a listen key."""
+
+
 class MarketStreams:
     """All market streams of a market.
 
     Args:
         market: Is advanced by `advance`, and its events are taken; nobody else may take them.
+        ears: Of accounts, if there are any.
     """
 
-    def __init__(self, market: PublicMarket) -> None:
+    def __init__(self, market: PublicMarket, ears: Ears | None = None) -> None:
         self._market = market
+        self._ears = ears
         self._texts = [Texts(instrument) for instrument in market.instruments]
         self._index = {texts.symbol: index for index, texts in enumerate(self._texts)}
         self._names = [texts.symbol.lower() for texts in self._texts]
@@ -158,10 +174,11 @@ class MarketStreams:
         if call.method == "UNSUBSCRIBE":
             self._unsubscribe(connection, listener, names)
             return None
-        if not all(wish_of(name) for name in names):
-            raise _Refused(2, "Invalid request: invalid stream")
         if len(listener.names.keys() | names) > MAX_STREAMS:
             raise _Refused(2, "Invalid request: too many parameters")
+        others = [name for name in names if wish_of(name) is None]
+        if others and (self._ears is None or not all(map(self._ears.is_key, others))):
+            raise _Refused(2, "Invalid request: invalid stream")
         self._subscribe(connection, listener, names)
         return None
 
@@ -169,18 +186,27 @@ class MarketStreams:
     def _subscribe(self, connection: int, listener: _Connection, names: Iterable[str]) -> None:
         for name in names:
             wish = wish_of(name)
-            if wish is None or name in listener.names:
+            if name in listener.names:
                 continue
             listener.names[name] = None
+            if wish is None:
+                self._hear(connection, name, listener.is_combined)
+                continue
             self._listeners.setdefault(name, {})[connection] = None
             known = [self._index[wish.symbol]] if wish.symbol in self._index else []
             indices = known if wish.symbol else list(self._index.values())
             if wish.every_ns != AT_ONCE and indices and name not in self._timed:
                 self._timed[name] = wish, timed_stream(wish, self._market, self._texts, indices)
 
+    def _hear(self, connection: int, key: str, is_combined: bool) -> None:
+        if self._ears is not None:
+            self._ears.hear(connection, key, is_combined)
+
     def _unsubscribe(self, connection: int, listener: _Connection, names: Iterable[str]) -> None:
         for name in names:
             listener.names.pop(name, None)
+            if self._ears is not None:
+                self._ears.forget(connection, name)
             listeners = self._listeners.get(name, {})
             listeners.pop(connection, None)
             if not listeners:

@@ -212,15 +212,23 @@ class Trading:
         known = account.by_client.get(ticket.client_id)
         if known is not None and known.is_open:
             raise errors.duplicate_order()
-        n_open = sum(1 for each in account.open_orders.values() if each.ticket.rules is rules)
-        if n_open >= self.options.max_open_orders:
-            raise errors.filter_failure("MAX_NUM_ORDERS")
+        self.check_room(account, rules)
         last = self.market.last_price_ticks(rules.index)
         rises = (ticket.side == "BUY") is ticket.type.startswith("STOP_LOSS")
         if ticket.trigger_ticks and last:
             is_past = last >= ticket.trigger_ticks if rises else last <= ticket.trigger_ticks
             if is_past:
                 raise errors.would_trigger()
+
+    def check_room(self, account: Account, rules: SymbolRules) -> None:
+        """Refuse an order more than an account may have open in a symbol.
+
+        Raises:
+            ApiError: MAX_NUM_ORDERS.
+        """
+        n_open = sum(1 for each in account.open_orders.values() if each.ticket.rules is rules)
+        if n_open >= self.options.max_open_orders:
+            raise errors.filter_failure("MAX_NUM_ORDERS")
 
     # A sale locks what is sold, a limit buy what it may cost; a buy at market pays as it fills.
     def _locks(self, account: Account, ticket: Ticket, name: str) -> bool:

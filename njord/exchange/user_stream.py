@@ -1,7 +1,7 @@
 """Who is told of an account's orders and balances? Listen keys and subscriptions in, the account's events as frames out.
 
-A connection hears an account because its path carries a listen key, or because it subscribed over the WebSocket API with
-a signature. Nothing is replayed: who was not there has missed it.
+A connection hears an account because its path or a subscription carries a listen key, or because it subscribed over the
+WebSocket API with a signature. Nothing is replayed: who was not there has missed it.
 """
 
 import hashlib
@@ -146,6 +146,22 @@ class UserStreams:
         keys = [self._keys[name] for name in names.split("/") if name in self._keys]
         wrap = Wrap.STREAM if is_combined else Wrap.NONE
         self._subscriptions += [_Subscription(connection, key.account, wrap, key.name) for key in keys]
+
+    def is_key(self, name: str) -> bool:
+        """Say whether a name is a listen key in force."""
+        return name in self._keys
+
+    def hear(self, connection: int, key: str, is_combined: bool) -> None:
+        """Let an open connection hear the account of a listen key too, once."""
+        self.forget(connection, key)
+        wrap = Wrap.STREAM if is_combined else Wrap.NONE
+        self._subscriptions.append(_Subscription(connection, self._keys[key].account, wrap, key))
+
+    def forget(self, connection: int, name: str) -> None:
+        """Let a connection hear nothing more by a listen key."""
+        self._subscriptions = [
+            each for each in self._subscriptions if (each.connection, each.name) != (connection, name)
+        ]
 
     def subscribe(self, connection: int, account: Account) -> int:
         """Let a connection of the WebSocket API hear an account; return the subscription's number."""

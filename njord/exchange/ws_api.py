@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -17,6 +17,8 @@ from njord.exchange.wire import Request
 PATH: Final = "/ws-api/v3"
 SUBSCRIBE: Final = "userDataStream.subscribe.signature"
 UNSUBSCRIBE: Final = "userDataStream.unsubscribe"
+RETURN_LIMITS: Final = "returnRateLimits"
+_VERSION: Final = "v3/"
 _METHODS: Final[Mapping[str, tuple[str, str]]] = {
     "ping": ("GET", "ping"),
     "time": ("GET", "time"),
@@ -34,6 +36,7 @@ _METHODS: Final[Mapping[str, tuple[str, str]]] = {
     "order.test": ("POST", "order/test"),
     "order.status": ("GET", "order"),
     "order.cancel": ("DELETE", "order"),
+    "order.cancelReplace": ("POST", "order/cancelReplace"),
     "openOrders.status": ("GET", "openOrders"),
     "openOrders.cancelAll": ("DELETE", "openOrders"),
     "allOrders": ("GET", "allOrders"),
@@ -65,6 +68,16 @@ class WsApi:
     def __init__(self, calls: Calls, users: UserStreams) -> None:
         self._calls = calls
         self._users = users
+        self._is_brief: set[int] = set()
+
+    def opened(self, connection: int, query: str) -> None:
+        """Take a connection; its address may say that answers are to leave the limits out."""
+        if dict(parse_qsl(query)).get(RETURN_LIMITS) == "false":
+            self._is_brief.add(connection)
+
+    def closed(self, connection: int) -> None:
+        """Forget a connection."""
+        self._is_brief.discard(connection)
 
     def answer(self, connection: int, address: str, text: str, now_ns: int) -> str:
         """Return the answer to one message."""
@@ -73,18 +86,22 @@ class WsApi:
             values = {name: _text(raw) for name, raw in (asked.params or {}).items()}
         except (msgspec.DecodeError, UnicodeDecodeError):
             return _written(None, refused(ApiError(-1000, "Malformed JSON message.")), [])
-        if asked.method == UNSUBSCRIBE:
+        limits_shown = values.get(RETURN_LIMITS, "false" if connection in self._is_brief else "true")
+        method = asked.method.removeprefix(_VERSION)
+        if method == UNSUBSCRIBE:
             number = values.get("subscriptionId", "")
             self._users.unsubscribe(connection, int(number) if number.isdecimal() else None)
             return _written(asked.id, Outcome(200, b"{}", {}), [])
-        call = self._call(connection, address, asked.method, values)
+        call = self._call(connection, address, method, values)
         if call is None:
             return _written(asked.id, refused(ApiError(-1000, "Unknown method.")), [])
         outcome = self._calls.answer(call, now_ns)
-        return _written(asked.id, outcome, self._calls.rate_limits(call, now_ns))
+        limits = self._calls.rate_limits(call, now_ns) if limits_shown == "true" else None
+        return _written(asked.id, outcome, limits)
 
     def _call(self, connection: int, address: str, method: str, values: dict[str, str]) -> Call | None:
         key, payload = values.get("apiKey", ""), ws_payload(values)
+        values = {name: value for name, value in values.items() if name != RETURN_LIMITS}
         if method == SUBSCRIBE:
             subscribe = Endpoint(
                 Security.SIGNED,
@@ -116,12 +133,13 @@ def _text(raw: msgspec.Raw) -> str:
     return written
 
 
-def _written(call_id: int | str | None, outcome: Outcome, rate_limits: list[dict[str, object]]) -> str:
+def _written(call_id: int | str | None, outcome: Outcome, rate_limits: list[dict[str, object]] | None) -> str:
     kind = "result" if outcome.status == 200 else "error"
-    answer = {
+    answer: dict[str, object] = {
         "id": call_id,
         "status": outcome.status,
         kind: msgspec.Raw(outcome.body),
-        "rateLimits": rate_limits,
     }
+    if rate_limits is not None:
+        answer["rateLimits"] = rate_limits
     return msgspec.json.encode(answer).decode()

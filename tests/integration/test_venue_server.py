@@ -15,11 +15,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_writer import StreamWriter
+from aiohttp.test_utils import make_mocked_request
 
 from njord.adapters.clock import WallClock
 from njord.core.errors import ConfigError
-from njord.core.units import NS_PER_MS
-from njord.exchange.server import Address, serve, serve_in_thread
+from njord.core.units import NS_PER_S
+from njord.exchange.server import Address, Host, serve, serve_in_thread
 from njord.exchange.tls import throwaway
 from njord.exchange.wire import UNTROUBLED, Fate, Frame, Request, Response
 
@@ -75,7 +78,7 @@ class Echo:
 def talk(served: Echo, do: Callable[[aiohttp.ClientSession, Address], Awaitable[None]]) -> None:
     async def main() -> None:
         async with serve(served, port=0) as address, aiohttp.ClientSession() as session:
-            await asyncio.wait_for(do(session, address), 10)
+            await asyncio.wait_for(do(session, address), 100)
 
     asyncio.run(main())
 
@@ -100,8 +103,8 @@ def test_a_request_arrives_as_it_was_written_and_its_answer_comes_back() -> None
     [
         (Fate(loses_request=True), 0, TimeoutError),
         (Fate(loses_response=True), 1, TimeoutError),
-        (Fate(request_delay_ns=900 * NS_PER_MS), 0, TimeoutError),
-        (Fate(response_delay_ns=900 * NS_PER_MS), 1, TimeoutError),
+        (Fate(request_delay_ns=60 * NS_PER_S), 0, TimeoutError),
+        (Fate(response_delay_ns=60 * NS_PER_S), 1, TimeoutError),
         (Fate(bytes_per_s=10), 1, TimeoutError),
         (Fate(cuts_at=5), 1, aiohttp.ClientPayloadError),
         (Fate(cuts_at=0), 1, aiohttp.ClientError),
@@ -112,7 +115,7 @@ def test_what_the_way_does_to_a_request_happens(fate: Fate, n_heard: int, troubl
 
     async def do(session: aiohttp.ClientSession, address: Address) -> None:
         with pytest.raises(trouble):
-            async with session.get(f"{address.rest}/x", timeout=aiohttp.ClientTimeout(total=0.4)) as response:
+            async with session.get(f"{address.rest}/x", timeout=aiohttp.ClientTimeout(total=1.0)) as response:
                 await response.read()
         assert len(echo.heard) == n_heard
         echo.way = UNTROUBLED
@@ -123,11 +126,11 @@ def test_what_the_way_does_to_a_request_happens(fate: Fate, n_heard: int, troubl
 
 
 def test_a_request_on_its_way_arrives_though_its_caller_has_given_up() -> None:
-    echo = Echo(Fate(request_delay_ns=400 * NS_PER_MS))
+    echo = Echo(Fate(request_delay_ns=2 * NS_PER_S))
 
     async def do(session: aiohttp.ClientSession, address: Address) -> None:
         with pytest.raises(TimeoutError):
-            await session.post(f"{address.rest}/x", timeout=aiohttp.ClientTimeout(total=0.1))
+            await session.post(f"{address.rest}/x", timeout=aiohttp.ClientTimeout(total=0.5))
         assert echo.heard == []
         while not echo.heard:
             await asyncio.sleep(0.01)
@@ -177,7 +180,7 @@ def test_open_connections_do_not_hold_up_the_end() -> None:
             await asyncio.gather(lost, return_exceptions=True)
         return took
 
-    assert asyncio.run(main()) < 3
+    assert asyncio.run(main()) < 60  # A lost answer is waited for ten minutes.
 
 
 def test_a_taken_port_is_one_line_that_names_the_way_out() -> None:
@@ -188,7 +191,7 @@ def test_a_taken_port_is_one_line_that_names_the_way_out() -> None:
         with taken, serve_in_thread(Echo(), host.address.port):
             pass
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{host.address.rest}/x", timeout=5)
+            urllib.request.urlopen(f"{host.address.rest}/x", timeout=60)
         assert caught.value.code == 418
         caught.value.close()
 
@@ -241,7 +244,7 @@ def test_the_verb_serves_until_it_is_stopped_and_says_what_it_serves(tmp_path: P
         with urllib.request.urlopen(f"{serving['rest']}/njord/faults") as answer:
             assert json.load(answer) == {"faults": []}
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
     assert json.loads(out) == {"event": "stopped", "reason": f"signal {signal.Signals(number).name}"}
     assert err == ""
@@ -253,7 +256,7 @@ def test_the_command_of_the_page_prints_where_it_is_and_who_trades(tmp_path: Pat
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(6)]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=100)
     assert (process.returncode, err) == (0, "")
     assert told[0].startswith("exchange http://127.0.0.1:")
     assert told[1] == "market   synthetic, seed 1: BTC/USDT, ETH/USDT\n"
@@ -287,3 +290,21 @@ def test_what_can_not_be_served_is_one_line(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert words in told
+
+
+def test_a_listener_that_goes_before_he_is_answered_is_forgotten_without_an_error() -> None:
+    async def main() -> Echo:
+        loop, echo = asyncio.get_running_loop(), Echo()
+        gone = StreamWriter(BaseProtocol(loop), loop)  # It has no transport any more.
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        request = make_mocked_request("GET", "/stream", headers=headers, writer=gone)
+        with pytest.raises(asyncio.CancelledError):  # What the server takes for an end without words.
+            await Host(echo, WallClock(), lambda error: None).handle(request)
+        return echo
+
+    assert not asyncio.run(main()).open

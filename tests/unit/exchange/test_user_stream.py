@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from njord.core.units import NS_PER_MS
+from njord.core.units import NS_PER_MS, NS_PER_S
 from njord.exchange.wire import Frame
+from tests.property.strategies import START_NS
 from tests.unit.exchange.exchange_case import KEY, OTHER_KEY, OTHER_SECRET, Case, Json, trade
 
 ALICE_UID = 1
@@ -190,6 +191,44 @@ def test_a_combined_stream_names_the_key_with_each_event() -> None:
         (key, "executionReport"),
         (key, "outboundAccountPosition"),
     ]
+
+
+@pytest.mark.parametrize("path", ["/ws", "/stream"])
+def test_an_open_stream_subscribes_to_a_listen_key_as_to_a_stream_and_leaves_it(path: str) -> None:
+    case = Case()
+    key, is_combined = _key(case), path == "/stream"
+
+    def say(method: str, *names: str) -> Any:
+        case.to((case.now_ns - START_NS) / NS_PER_S + 1)
+        message = {"method": method, "params": names, "id": 1}
+        case.exchange.said(5, msgspec.json.encode(message).decode(), case.now_ns)
+        (answer,) = case.texts(5)
+        return answer.get("result", answer.get("error"))
+
+    case.exchange.opened(5, path, "", "127.0.0.1", case.now_ns)
+    assert say("SUBSCRIBE", key, "no-key")["code"] == 2
+    case.place(price="98")
+    assert case.texts(5) == []
+    assert say("SUBSCRIBE", key) is say("SUBSCRIBE", key) is None
+    assert say("LIST_SUBSCRIPTIONS") == [key]
+    case.place(price="98")
+    told = case.texts(5)
+    assert [(each["data"] if is_combined else each)["e"] for each in told] == [
+        "executionReport",
+        "outboundAccountPosition",
+    ]
+    assert say("UNSUBSCRIBE", key) is None
+    case.place(price="98")
+    assert case.texts(5) == []
+
+
+def test_a_listen_key_in_the_path_and_subscribed_to_tells_each_event_once() -> None:
+    case = Case()
+    key = _key(case)
+    case.exchange.opened(5, f"/ws/{key}", "", "127.0.0.1", case.now_ns)
+    case.exchange.said(5, f'{{"method":"SUBSCRIBE","params":["{key}"],"id":1}}', case.now_ns)
+    case.place(price="98")
+    assert len(case.texts(5)) == 1 + 2  # The answer, the order and the balances.
 
 
 def test_a_listen_key_lives_an_hour_from_its_last_sign_of_life() -> None:
