@@ -16,6 +16,7 @@ from njord.adapters.kill_switch_redis import RedisSwitch
 from njord.adapters.kill_switch_watch import Reading, read_once, strictest
 from njord.adapters.secrets import Keys, load_keys
 from njord.apps.download_venue import VENUES
+from njord.apps.live_account import account_uid
 from njord.apps.live_locks import CONSENT, Lock, Measured, VenueSeen, live_locks, look_at_venue
 from njord.apps.live_venue import live_broker
 from njord.core.clock import Clock
@@ -44,7 +45,8 @@ def check_live(
     config, clock = loaded.config, WallClock()
     environ = os.environ if environ is None else environ
     keys, trouble = _keys(config, root, environ)
-    venue = None if keys is None else _venue(config, keys, clock)
+    uid = account_uid(root / config.paths.state, config)
+    venue = None if keys is None else _venue(config, keys, clock, uid)
     return live_locks(measured(config, environ, named, keys, trouble, read_switch(config, root), venue))
 
 
@@ -97,9 +99,10 @@ def _keys(config: Config, root: Path, environ: Mapping[str, str]) -> tuple[Keys 
         return None, error.problem
 
 
-def _venue(config: Config, keys: Keys, clock: Clock) -> VenueSeen:
+def _venue(config: Config, keys: Keys, clock: Clock, uid: int) -> VenueSeen:
     try:
-        broker = live_broker(config, _instruments(config, clock), keys, clock, reads_only=True)
+        instruments = _instruments(config, clock)
+        broker = live_broker(config, instruments, keys, clock, account_uid=uid, reads_only=True)
         return look_at_venue(broker, clock)
     except VenueError as error:
         health = Health(state=TradingState.HALTED, reason=str(error))

@@ -62,6 +62,7 @@ class VenueSeen(msgspec.Struct, frozen=True, kw_only=True):
         health: What the broker said last.
         n_unknown: Orders whose outcome nobody knows.
         balances: What the account held once all was reconciled; empty before.
+        account_uid: The venue's number for the account that must answer; 0 = none was known, and none answered surely.
     """
 
     offset_ns: int = 0
@@ -70,6 +71,7 @@ class VenueSeen(msgspec.Struct, frozen=True, kw_only=True):
     health: Health
     n_unknown: int = 0
     balances: tuple[BalanceSnapshot, ...] = ()
+    account_uid: int = 0
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +167,7 @@ def look_at_venue(broker: LiveBroker, clock: Clock, within_s: float = VENUE_WITH
             health=broker.health,
             n_unknown=len(broker.unknown_orders()),
             balances=tuple(broker.fetch_balances()) if is_reconciled else (),
+            account_uid=broker.account_uid,
         )
     finally:
         broker.stop()
@@ -250,6 +253,8 @@ def _reconciliation(venue: VenueSeen | None, endpoint: str | None) -> Lock:
     if venue.health.state is TradingState.ACTIVE:
         return _lock("reconciliation", True, f"finished{where}", "")
     next_ = "check the key's permissions and the venue's status, then again: njord live --check"
+    if venue.account_uid:
+        next_ += f"; if account {venue.account_uid} is not the one you mean, set live.account_uid"
     return _lock("reconciliation", False, f"not finished{where}: {venue.health.reason}", next_)
 
 

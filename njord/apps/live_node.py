@@ -41,6 +41,10 @@ class LiveSide(Protocol):
     def cursors(self) -> Mapping[str, str]:
         """The id of the last trade of each symbol, by symbol, that was told or lies before the beginning."""
 
+    @property
+    def account_uid(self) -> int:
+        """The venue's number for the account that answers."""
+
 
 class LiveNode(Node):
     """Feeds a live session until somebody stops it.
@@ -107,7 +111,7 @@ class LiveNode(Node):
         words = self._side.take_words()
         # Before the first order can leave: what happens from here on is ours to know, whatever happens to us.
         if any(isinstance(word, Health) and word.state is TradingState.ACTIVE for word in words):
-            self._live.note_cursors(self._side.cursors)
+            self._live.note_beginning(self._side.cursors, self._side.account_uid)
         self._live.host.hear(words)
         self._live.host.pass_time(self._clock.now_ns())
         super()._do_due()

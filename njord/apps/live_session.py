@@ -12,6 +12,7 @@ from typing import Final, Self
 import msgspec
 
 from njord.adapters.state_lock import write_durably
+from njord.apps.live_account import check_uid, note_uid
 from njord.apps.live_host import LiveHost
 from njord.apps.live_memory import known_orders, last_trades
 from njord.apps.live_recorder import LiveRecorder
@@ -43,6 +44,7 @@ class LiveSession(OpenSession):
     host: LiveHost
     _gateway: Gateway
     _clock: Clock
+    _account_uid: int
 
     @classmethod
     def open_live(
@@ -52,6 +54,7 @@ class LiveSession(OpenSession):
         gateway: Gateway,
         clock: Clock,
         *,
+        account_uid: int = 0,
         name: str | None = None,
         fresh: bool = False,
         disk: Disk | None = None,
@@ -64,14 +67,18 @@ class LiveSession(OpenSession):
             state: The state folder.
             gateway: The way to the venue; its broker need not be started yet, nothing is sent here.
             clock: The host's.
+            account_uid: The venue's number for the account that must answer; 0 = not known yet.
             name: Of the session.
             fresh: Begin one even if there is one to go on with.
             disk: Where it is written.
             progress: Told of the recovery.
+
+        Raises:
+            ConfigError: The session trades for another account.
         """
 
         def outfit(session: Self) -> None:
-            session._gateway, session._clock = gateway, clock
+            session._gateway, session._clock, session._account_uid = gateway, clock, account_uid
 
         return cls.open(
             prepared,
@@ -90,6 +97,7 @@ class LiveSession(OpenSession):
         return self.host
 
     def _wire(self, tape: Tape | None) -> None:
+        check_uid(self.folder, self._account_uid)
         prepared = self.prepared
         spec, instruments = prepared.fresh_spec(), prepared.market.instruments
         self.messages = SessionJournal(self.journal, tape)
@@ -116,15 +124,17 @@ class LiveSession(OpenSession):
         """Return what the journal says of every order of the session, oldest first."""
         return known_orders(self.host, self.prepared.market.instruments)
 
-    def note_cursors(self, cursors: Mapping[str, str]) -> None:
-        """Remember, durably and once, behind which trades of the account the session began.
+    def note_beginning(self, cursors: Mapping[str, str], account_uid: int) -> None:
+        """Remember, durably and once, for which account the session trades, and behind which of its trades it began.
 
         Args:
             cursors: The id of the last trade, by symbol.
+            account_uid: The venue's number for the account.
 
         Raises:
             JournalHalted: The disk refuses.
         """
+        note_uid(self.folder, account_uid)
         path = self.folder / CURSORS_FILE
         if path.exists():
             return

@@ -22,12 +22,12 @@ __all__ = ["VENUE", "Admits", "LiveBroker", "core_options", "live_broker"]
 VENUE = "binanceus"
 
 
-def core_options(live: LiveConfig) -> CoreOptions:
-    """Return what the settings say to the broker's core."""
+def core_options(live: LiveConfig, account_uid: int = 0) -> CoreOptions:
+    """Return what the settings say to the broker's core; `account_uid` stands where they name no account's number."""
     return CoreOptions(
         venue=VENUE,
         stream=StreamKind(live.user_stream),
-        account_uid=live.account_uid,
+        account_uid=live.account_uid or account_uid,
         clock_tolerance_ns=live.clock_tolerance_ms * NS_PER_MS,
         poll_idle_ns=live.reconcile_every_s * NS_PER_S,
     )
@@ -40,6 +40,7 @@ def live_broker(
     clock: Clock,
     admits: Admits = lambda req: "",
     *,
+    account_uid: int = 0,
     reads_only: bool = False,
     way: Way | None = None,
 ) -> LiveBroker:
@@ -51,6 +52,7 @@ def live_broker(
         keys: See `adapters/secrets.py`.
         clock: The host's.
         admits: See `LiveBroker`.
+        account_uid: The venue's number for the account that must answer, where the settings name none; 0 = not known yet.
         reads_only: Nothing that changes an order is ever sent.
         way: How names and certificates are checked.
 
@@ -63,7 +65,7 @@ def live_broker(
         )
     if config.live.endpoint is not None:
         addresses_at(config.live.endpoint)
-    options = core_options(config.live)
+    options = core_options(config.live, account_uid)
     # Only the spread of what is repeated hangs on chance.
     chance = Random(clock.now_ns())
 

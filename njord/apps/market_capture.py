@@ -211,7 +211,7 @@ class MarketCapture:
 
     def _opened(self) -> None:
         if not self._is_open and self.n_dials > 1:
-            self._notice("feed: connected again, fetching what was missed")
+            self._notice("connected again, fetching what was missed")
         self._is_open = True
         for market in self._markets.values():
             market.lines.interrupted()
@@ -257,7 +257,7 @@ class MarketCapture:
         except VenueError as error:
             lines.trades.asked_in_vain(self._clock.now_ns())
             if not self._is_unanswered:
-                self._notice(f"feed: what is missing can not be fetched now: {error}")
+                self._notice(f"what is missing can not be fetched now: {error}")
             self._is_unanswered = True
             return False
         self._is_unanswered = False

@@ -13,6 +13,7 @@ from njord.adapters.clock import WallClock
 from njord.adapters.config_loader import LoadedConfig, load_config
 from njord.adapters.logging import register_secrets, setup_logging
 from njord.adapters.secrets import Keys, load_keys
+from njord.apps.live_account import account_uid
 from njord.apps.live_check import measured, read_switch
 from njord.apps.live_feed import LiveRequest, LiveVenue
 from njord.apps.live_locks import Lock, LockState, VenueSeen, live_locks, look_at_venue
@@ -131,6 +132,8 @@ def _opened(
     stage: Stage,
 ) -> Iterator[Going]:
     config, root, clock = loaded.config, stage.root, WallClock()
+    state = root / config.paths.state
+    uid = account_uid(state, config)
     followed = LiveRequest(
         venue=config.exchange.venue,
         symbols=config.exchange.symbols if flags.symbol is None else (flags.symbol,),
@@ -139,15 +142,24 @@ def _opened(
     )
     with LiveVenue(followed, stage.notice) as venue:
         instruments = venue.instruments
-        seen = look_at_venue(live_broker(config, instruments, keys, clock, reads_only=True), clock)
+        seen = look_at_venue(
+            live_broker(config, instruments, keys, clock, account_uid=uid, reads_only=True), clock
+        )
         facts = measured(config, os.environ, named, keys, "", read_switch(config, root), seen)
         _refuse_locked(live_locks(facts), _ALL)
-        state = root / config.paths.state
         prepared = _prepared(venue, strategies, flags, wanted, config, state, seen)
         echo = _echo(config, instruments)
-        broker = live_broker(config, instruments, keys, clock, echo, reads_only=config.live.dry_run)
+        broker = live_broker(
+            config,
+            instruments,
+            keys,
+            clock,
+            echo,
+            account_uid=seen.account_uid,
+            reads_only=config.live.dry_run,
+        )
         try:
-            session = _session(prepared, broker, clock, state, wanted)
+            session = _session(prepared, broker, clock, state, seen.account_uid, wanted)
             yield Going(
                 session=session,
                 pace=f"live from {followed.venue}{_at(config)}, bars of {flags.timeframe or TIMEFRAME}",
@@ -193,12 +205,19 @@ def _held(instruments: tuple[Instrument, ...], seen: VenueSeen) -> Decimal:
 
 
 def _session(
-    prepared: Prepared, broker: LiveBroker, clock: WallClock, state: Path, wanted: Wanted
+    prepared: Prepared, broker: LiveBroker, clock: WallClock, state: Path, uid: int, wanted: Wanted
 ) -> LiveSession:
     gateway = Gateway(broker, prepared.market.instruments, prepared.spec.account_id)
     with Progress("messages run again") as progress:
         return LiveSession.open_live(
-            prepared, state, gateway, clock, name=wanted.session, fresh=wanted.fresh, progress=progress.show
+            prepared,
+            state,
+            gateway,
+            clock,
+            account_uid=uid,
+            name=wanted.session,
+            fresh=wanted.fresh,
+            progress=progress.show,
         )
 
 

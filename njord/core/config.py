@@ -263,9 +263,8 @@ class LiveConfig(_Section):
     """The account that live trading uses, and how carefully; keys are never in the configuration (docs/secrets.md)."""
 
     account: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$", max_length=64)] = ""
-    account_uid: Annotated[StrictInt, Field(ge=0, le=INT63_MAX)] = (
-        0  # Its number at the venue; 0 = not checked.
-    )
+    # Its number at the venue; 0 = that of this name's last session, and before there is one, of whoever answers.
+    account_uid: Annotated[StrictInt, Field(ge=0, le=INT63_MAX)] = 0
     keys_file: FilePath | None = None  # Encrypted by sops; None = the keys are in the environment.
     endpoint: Endpoint | None = None  # None = the venue itself.
     risk_profile: Name = "live"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 
 import msgspec
+from msgspec.structs import replace
 
 from njord.apps.live_host import LiveHost
 from njord.apps.live_memory import known_orders, last_trades
@@ -61,6 +62,18 @@ class LifeTerms(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...]
 
 
+class Begun(msgspec.Struct):
+    """What a session keeps beside its journal from its first connection on, as `apps/live_session.py` does.
+
+    Attributes:
+        cursors: By symbol, the account's last trade when the session began.
+        account_uid: The venue's number for the account; 0 before.
+    """
+
+    cursors: dict[str, str] = {}
+    account_uid: int = 0
+
+
 def system_of(terms: LifeTerms, journal: MemoryJournal) -> System:
     """Return the system of a session, fresh."""
     rules = {
@@ -97,7 +110,7 @@ class Life:
         link: The way to the exchange.
         terms: Of the session.
         journal: What is on disk; empty for a session that begins.
-        begun: The last trade of each symbol when the session began; what a session keeps beside its journal.
+        begun: What the session keeps beside its journal.
         number: Of this life, from 1.
 
     Attributes:
@@ -116,7 +129,7 @@ class Life:
         link: ExchangeLink,
         terms: LifeTerms,
         journal: MemoryJournal,
-        begun: dict[str, str],
+        begun: Begun,
         number: int,
     ) -> None:
         self._time = time
@@ -159,9 +172,9 @@ class Life:
         instruments, host = self._terms.instruments, self.host
         core = BinanceBrokerCore(
             instruments,
-            self._terms.options,
+            replace(self._terms.options, account_uid=self._begun.account_uid),
             known_orders(host, instruments),
-            last_trades(host, instruments, self._begun),
+            last_trades(host, instruments, self._begun.cursors),
             jitter=self._jitter,
         )
         self.shell.start(core)
@@ -194,8 +207,9 @@ class Life:
 
     def _hear(self, words: Sequence[Word]) -> None:
         # Before the first order can leave, as in `apps/live_node.py`.
-        if not self._begun and any(isinstance(each, Health) and each.state is ACTIVE for each in words):
-            self._begun.update(self.shell.core.cursors)
+        begun, core = self._begun, self.shell.core
+        if not begun.account_uid and any(isinstance(each, Health) and each.state is ACTIVE for each in words):
+            begun.cursors, begun.account_uid = dict(core.cursors), core.account_uid
         self.host.hear(words)
         self._look()
 

@@ -22,7 +22,7 @@ from njord.exchange.faults import Nemesis
 from njord.exchange.synthetic_market import SyntheticMarket, SyntheticTerms
 from njord.simulation import ear, invariants
 from njord.simulation.invariants import Evidence
-from njord.simulation.life import ACCOUNT, Life, LifeTerms
+from njord.simulation.life import ACCOUNT, Begun, Life, LifeTerms
 from njord.simulation.link import ExchangeLink, LinkTerms
 from njord.simulation.memory_journal import MemoryJournal
 from njord.simulation.virtual_time import VirtualTime
@@ -167,7 +167,7 @@ class World:
             options=CoreOptions(stream=terms.stream),
             streams=ear.ALL if kinds & {"B1", "B5", "B6"} else ear.TRADES,
         )
-        self._begun: dict[str, str] = {}
+        self._begun = Begun()
         self.life = Life(self.time, self._link, self._life_terms, MemoryJournal(), self._begun, 1)
         self.lives = [self.life]
         self.tripped_ns: int | None = None
@@ -254,7 +254,7 @@ class World:
         """Run the journal again in a fresh system; return what it did otherwise."""
         journal = MemoryJournal(self.life.journal.messages)
         try:
-            journal.run_again(Life(self.time, self._link, self._life_terms, journal, {}, 0).host)
+            journal.run_again(Life(self.time, self._link, self._life_terms, journal, Begun(), 0).host)
         except NjordError as error:
             return [f"I12: the journal run again differs: {error}"]
         n_new = len(journal.messages) - len(self.life.journal.messages)

@@ -159,6 +159,8 @@ class Books:
         if trade is not None:
             self._own(order, trade, now_ns)
         self.tracker.saw(order, view)
+        if report.is_working:
+            self.tracker.works(order, view.ts_venue_ns)
         self._follow_up(order, now_ns)
 
     # --- trades ---

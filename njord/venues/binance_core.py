@@ -30,7 +30,7 @@ from njord.venues.binance_orders import update_word
 from njord.venues.binance_outbox import Outbox, Outcome
 from njord.venues.binance_places import Places
 from njord.venues.binance_queries import Queries
-from njord.venues.binance_rounds import Accounts, Round
+from njord.venues.binance_rounds import Accounts, Round, Stranger
 from njord.venues.binance_rules import Rules
 from njord.venues.binance_stream import UserStream
 from njord.venues.broker_wire import (
@@ -80,6 +80,7 @@ class BinanceBrokerCore:
         self._stream = UserStream(options, self._clock, self._chores.patience_ns)
         self._books = Books(instruments, options, self._words.append, self._chores, self._stream, self._clock)
         self._accounts = Accounts(options.account_uid)
+        self._stranger = Stranger()
         self.rules = Rules(instruments, options.venue)
         self._queries = Queries(
             options, self._outbox, self._chores, self._books, self._clock, self.rules, self._accounts, self
@@ -211,6 +212,11 @@ class BinanceBrokerCore:
         pairs = zip(self._instruments, self._books.cursors, strict=True)
         return {each.symbol: str(cursor.last_id) for each, cursor in pairs if cursor.last_id is not None}
 
+    @property
+    def account_uid(self) -> int:
+        """The number of the account that must answer; 0 = it is not known yet."""
+        return self._accounts.uid
+
     def unknown_orders(self) -> Sequence[UnknownOrder]:
         """Return the orders of which nobody knows what became of them, oldest first."""
         return [
@@ -259,6 +265,8 @@ class BinanceBrokerCore:
         """Take note that a question was answered."""
         if self._round is not None:
             self._round.answered(key, asked_ns)
+        if key == ("account",):
+            self._words += filter(None, [self._stranger.left(now_ns)])
 
     def listed(self, index: int, missing: list[Key], now_ns: int) -> None:
         """Ask about orders that no list showed."""
@@ -285,6 +293,8 @@ class BinanceBrokerCore:
     def refused_snapshot(self, why: str, now_ns: int) -> None:
         """Remember why an account is not believed; the trades may show more of what is true."""
         self._account_refused = why
+        if self._accounts.is_stranger:
+            self._words += filter(None, [self._stranger.answered(why, now_ns)])
         for index in self._indexes():
             self._chores.ensure(("trades", str(index)), now_ns)
 

@@ -155,7 +155,7 @@ class WireReport(
         "symbol": "s", "client_order_id": "c", "orig_client_order_id": "C", "side": "S", "orig_qty": "q",
         "execution": "x", "status": "X", "order_id": "i", "executed_qty": "z",
         "transact_time": "T", "trade_id": "t", "last_qty": "l", "last_price": "L", "commission": "n",
-        "commission_asset": "N", "is_maker": "m",
+        "commission_asset": "N", "is_maker": "m", "is_working": "w",
     },
 ):  # fmt: skip
     """An executionReport."""
@@ -176,6 +176,7 @@ class WireReport(
     commission: str | None = None
     commission_asset: str | None = None
     is_maker: bool = False
+    is_working: bool = False
 
 
 class Envelope(msgspec.Struct, frozen=True, rename={"type": "e"}):

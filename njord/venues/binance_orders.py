@@ -19,6 +19,8 @@ from njord.venues.broker_wire import KnownOrder, Notice, Word
 
 _S, _R = OrderStatus, OrderReason
 _EVIDENCE_MAX = 20
+# Its own terms have ended it: EXPIRED at the venue, CANCELED in our words, as at every venue of ours.
+_ENDS_OF_ITS_OWN = frozenset({_R.IOC_REMAINDER, _R.FOK_UNFILLED, _R.NO_LIQUIDITY})
 
 
 class Tracked(msgspec.Struct, kw_only=True, eq=False):
@@ -37,6 +39,7 @@ class Tracked(msgspec.Struct, kw_only=True, eq=False):
         evidence: What has been tried and heard.
         is_cancel_wanted: Until it ends.
         is_intruder: It works although its end was told: it arrived late.
+        is_triggered: It was told that its trigger was reached.
         sent_ns: When it left; 0 = it waits.
         seen_ns: When the question left whose answer showed it last.
         ts_venue_ns: The latest time that the venue has named.
@@ -55,6 +58,7 @@ class Tracked(msgspec.Struct, kw_only=True, eq=False):
     evidence: list[str] = msgspec.field(default_factory=list)
     is_cancel_wanted: bool = False
     is_intruder: bool = False
+    is_triggered: bool = False
     sent_ns: int = 0
     seen_ns: int = 0
     ts_venue_ns: int = 0
@@ -172,6 +176,13 @@ class Tracker:
         self._settle(order)
         return before != (order.status, order.executed_lots, order.end is None)
 
+    def works(self, order: Tracked, ts_venue_ns: int) -> None:
+        """Tell once that an order's trigger was reached; after a trade of it nobody needs to be told."""
+        is_known = order.is_triggered or order.filled_lots > 0 or order.has_ended
+        if order.req.type.is_conditional and not is_known:
+            order.is_triggered = True
+            self._say(_update(order, _R.TRIGGERED, ts_venue_ns))
+
     def traded(self, order: Tracked, trade: TradeView) -> bool:
         """Take one execution of an order; return whether it is new.
 
@@ -276,7 +287,9 @@ class Tracker:
         elif order.filled_lots >= order.req.qty_lots:
             self._end(order, _S.FILLED, _R.NONE, order.ts_venue_ns)
         elif end is not None and end.status is not _S.FILLED:
-            self._end(order, end.status, _reason(order, end), order.ts_venue_ns)
+            reason = _reason(order, end)
+            status = _S.CANCELED if reason in _ENDS_OF_ITS_OWN else end.status
+            self._end(order, status, reason, order.ts_venue_ns)
 
     def _end(self, order: Tracked, status: OrderStatus, reason: OrderReason, ts_venue_ns: int) -> None:
         order.status, order.unknown_since_ns = status, 0

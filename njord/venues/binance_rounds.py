@@ -10,8 +10,10 @@ from decimal import Decimal
 import msgspec
 
 from njord.core.contracts import BalanceSnapshot
-from njord.core.units import EXACT
+from njord.core.types import Severity
+from njord.core.units import EXACT, NS_PER_MINUTE, NS_PER_S
 from njord.venues.binance_chores import Key
+from njord.venues.broker_wire import Notice
 
 Totals = dict[str, Decimal]
 AHEAD_MS = 1000  # A time from further ahead is from before the venue's clock was set back.
@@ -48,10 +50,15 @@ class Accounts:
 
     Args:
         uid: Of the account that must answer; 0 = the one that answers three times in a row first.
+
+    Attributes:
+        uid: Of the account that must answer; 0 = it is not known yet.
+        is_stranger: The last answer was another account's.
     """
 
     def __init__(self, uid: int) -> None:
-        self._uid = uid
+        self.uid = uid
+        self.is_stranger = False
         self._candidate = self._n_agreed = 0
         self._updated_ms = 0
         self._quiet: tuple[Totals, int] | None = None
@@ -77,14 +84,15 @@ class Accounts:
             venue_ms: The venue's time now.
             traded_ms: Its newest trade that was told; an account that changed before it is an old state.
         """
-        if not self._uid:
+        if not self.uid:
             self._candidate, before = uid, self._candidate
             self._n_agreed = self._n_agreed + 1 if uid == before else 1
             if self._n_agreed < _AGREED:
                 return "which account answers is not certain yet"
-            self._uid = uid
-        if uid != self._uid:
-            return f"account {uid} answers, not {self._uid}"
+            self.uid = uid
+        self.is_stranger = uid != self.uid
+        if self.is_stranger:
+            return f"account {uid} answers, not {self.uid}"
         if updated_ms < max(self._updated_ms, traded_ms):
             return "it is older than what was read before"
         if updated_ms <= venue_ms + AHEAD_MS:
@@ -95,7 +103,7 @@ class Accounts:
     @property
     def is_known(self) -> bool:
         """Whether it is known which account it is."""
-        return bool(self._uid)
+        return bool(self.uid)
 
     def forget_time(self) -> None:
         """Take note that the venue's clock was set: a later state may carry an earlier time."""
@@ -113,3 +121,33 @@ class Accounts:
         totals = {asset: total for asset, total in totals.items() if total}
         self._quiet = (totals, activity) if is_quiet else None
         return is_quiet and before == self._quiet
+
+
+class Stranger:
+    """For how long has another account answered than the one that must? It is said at once, then ever more seldom."""
+
+    def __init__(self) -> None:
+        self._since_ns = self._again_ns = 0
+
+    def answered(self, why: str, now_ns: int) -> Notice | None:
+        """Take one more such answer; return what a person is to be told, if anything."""
+        if not self._since_ns:
+            self._since_ns, self._again_ns = now_ns, now_ns + NS_PER_MINUTE
+            return self._notice(why)
+        if now_ns < self._again_ns:
+            return None
+        lasts_ns = now_ns - self._since_ns
+        self._again_ns = now_ns + lasts_ns
+        return self._notice(f"{why}; for {lasts_ns // NS_PER_S} s now")
+
+    def left(self, now_ns: int) -> Notice | None:
+        """Take an answer of the right account; return what a person is to be told, if there was a stranger."""
+        since_ns, self._since_ns = self._since_ns, 0
+        if not since_ns:
+            return None
+        message = f"another one had answered for {(now_ns - since_ns) // NS_PER_S} s"
+        return Notice(severity=Severity.INFO, title="the right account answers again", message=message)
+
+    def _notice(self, message: str) -> Notice:
+        title = "another account answers than the one that is traded for; it is not believed"
+        return Notice(severity=Severity.WARNING, title=title, message=message)

@@ -70,6 +70,7 @@ class CcxtShell:
         broken: What has ended it; None as long as nothing has.
         unknown: The orders whose outcome nobody knows; replaced as a whole.
         cursors: The id of the last trade told, by symbol, as of the last words; likewise.
+        account_uid: The venue's number for the account that must answer, as of the last words; 0 = not known yet.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class CcxtShell:
         self.broken: BaseException | None = None
         self.unknown: tuple[UnknownOrder, ...] = ()
         self.cursors: dict[str, str] = {}
+        self.account_uid = 0
         # From here on only the thread's own.
         self._ccxt: Any = None
         self._ending = asyncio.Event()
@@ -275,7 +277,7 @@ class CcxtShell:
                 for ask in asks:
                     self._begin(self._carry(ask))
                 if words:
-                    self.cursors = dict(core.cursors)
+                    self.cursors, self.account_uid = dict(core.cursors), core.account_uid
                     self._hear(words)
                 if not asks and not words:
                     break

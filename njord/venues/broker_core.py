@@ -62,3 +62,7 @@ class BrokerCore(Protocol):
     @property
     def cursors(self) -> Mapping[str, str]:
         """The id of the last trade told, by symbol."""
+
+    @property
+    def account_uid(self) -> int:
+        """The venue's number for the account that must answer; 0 = it is not known yet."""

@@ -91,7 +91,7 @@ class Line:
             n_failed = 0 if self._clock.now_ns() - since_ns > HEALTHY_NS else n_failed + 1
             doubled = self._redial.first_wait_s * 2.0 ** min(max(n_failed - 1, 0), _DOUBLINGS_MAX)
             wait_s = min(self._redial.wait_max_s, doubled) * (1 - 0.5 * self._chance.random())
-            self._notice(f"feed: {why}; dialing again in {wait_s:.1f} s")
+            self._notice(f"{why}; dialing again in {wait_s:.1f} s")
             await self._sleep(wait_s)
 
     def drop(self) -> None:

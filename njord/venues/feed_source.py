@@ -225,7 +225,7 @@ class LiveSource:
 
     def _opened(self) -> None:
         if not self._is_open and self.n_dials > 1:
-            self._notice("feed: connected again, fetching what was missed")
+            self._notice("connected again, fetching what was missed")
         self._is_open = True
         self._probed.clear()
         self._heard_ns = self._clock.now_ns()
@@ -277,7 +277,7 @@ class LiveSource:
         except VenueError as error:
             stream.asked_in_vain(self._clock.now_ns())
             if not self._is_unanswered:
-                self._notice(f"feed: trades that are missing can not be fetched now: {error}")
+                self._notice(f"trades that are missing can not be fetched now: {error}")
             self._is_unanswered = True
             return
         self._is_unanswered = False

@@ -140,6 +140,11 @@ class LiveBroker:
         """The id of the last trade told, by symbol, as of the last words."""
         return {} if self._shell is None else self._shell.cursors
 
+    @property
+    def account_uid(self) -> int:
+        """The venue's number for the account that must answer, as of the last words; 0 = not known yet."""
+        return 0 if self._shell is None else self._shell.account_uid
+
     # --- the gateway's side ---
 
     def place(self, req: BrokerOrderReq) -> BrokerReply:

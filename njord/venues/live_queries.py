@@ -11,7 +11,7 @@ from njord.core.clock import Clock
 from njord.core.contracts import BalanceSnapshot, BrokerFill, BrokerOrderUpdate
 from njord.core.errors import ConfigError, VenueError, VenueRejected, VenueUnavailable
 from njord.core.instrument import Instrument
-from njord.core.types import OrderReason, OrderStatus, OrderType
+from njord.core.types import MARKET, OrderReason, OrderStatus, OrderType
 from njord.venues.binance_dialect import (
     TRADES_PAGE,
     WIRE_TYPES,
@@ -47,6 +47,7 @@ class Asker(Protocol):
 
 class _Order(WireOrder, frozen=True, rename="camel"):
     type: str = ""
+    time_in_force: str = ""
     price: str = "0"
     stop_price: str = "0"
 
@@ -162,14 +163,17 @@ def _update(reader: Reader, row: _Order) -> BrokerOrderUpdate:
     type_ = _TYPES.get(row.type)
     if type_ is None:
         raise Unreadable(f"no order type: {row.type[:30]!a}")
+    status = view.status
+    if row.status == "EXPIRED" and (type_ is MARKET or row.time_in_force in ("IOC", "FOK")):
+        status = OrderStatus.CANCELED  # Its own terms have ended it: see `binance_orders.py`.
     return BrokerOrderUpdate(
         client_order_id=view.client_order_id,
         venue_order_id=view.order_id,
         symbol=reader.instrument.symbol,
         side=view.side,
         type=type_,
-        status=view.status,
-        reason=OrderReason.VENUE_CANCELED if view.status is OrderStatus.CANCELED else OrderReason.NONE,
+        status=status,
+        reason=OrderReason.VENUE_CANCELED if status is OrderStatus.CANCELED else OrderReason.NONE,
         qty_lots=view.lots,
         filled_lots=view.executed_lots,
         limit_price_ticks=_ticks(reader, row.price),

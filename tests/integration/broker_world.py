@@ -28,7 +28,7 @@ from njord.venues.broker_wire import Answer, Ask, Lane, NoAnswer, UnknownOrder, 
 from njord.venues.ccxt_broker_door import Way
 
 KEY, SECRET = "canaryKEYcanaryKEYcanaryKEY", "canarySECRETcanarySECRETcanary"
-WITHIN_S = 10.0
+WITHIN_S = 40.0  # Of what is waited for: only what never comes takes so long.
 
 
 class CanaryKeys:
@@ -56,6 +56,7 @@ class ScriptedCore:
         self.next_wake_ns = FOREVER_NS
         self.clock_offset_ns = 0
         self.cursors: dict[str, str] = {}
+        self.account_uid = 0
         self.answers: dict[int, Answer | NoAnswer] = {}
         self.answered_s: dict[int, float] = {}
         self.stream: list[str | bytes] = []
@@ -139,12 +140,12 @@ class World:
         method: str,
         path: str,
         params: dict[str, str] | None = None,
-        within_s: float = 5.0,
+        within_s: float = 20.0,
         ts_ms: int = 0,
     ) -> int:
         """Let the core ask; return the number of the request."""
         return self.shell.call(
-            lambda core, now_ns: self.core.ask(now_ns, method, path, params or {}, within_s, ts_ms), 5.0
+            lambda core, now_ns: self.core.ask(now_ns, method, path, params or {}, within_s, ts_ms), WITHIN_S
         )
 
     def ask(
@@ -152,12 +153,12 @@ class World:
         method: str,
         path: str,
         params: dict[str, str] | None = None,
-        within_s: float = 5.0,
+        within_s: float = 20.0,
         ts_ms: int = 0,
     ) -> Answer | NoAnswer:
         """Let the core ask, and return what came back."""
         request_id = self.send(method, path, params, within_s, ts_ms)
-        assert until(lambda: request_id in self.core.answers, within_s + 3), "the deadline was not kept"
+        assert until(lambda: request_id in self.core.answers, within_s + WITHIN_S), "it was never answered"
         return self.core.answers[request_id]
 
 
@@ -167,7 +168,7 @@ def shell_at(
     core: ScriptedCore | None = None,
     *,
     way: Way | None = None,
-    stream_open_s: float = 5.0,
+    stream_open_s: float = 20.0,
     stream_silent_s: float = 20.0,
     reads_only: bool = False,
 ) -> Iterator[World]:
@@ -183,7 +184,7 @@ def shell_at(
         yield World(core, shell)
         assert not broken or core.breaks, broken
     finally:
-        assert shell.stop(5.0), "the shell did not end in time"
+        assert shell.stop(WITHIN_S), "the shell did not end in time"
 
 
 # --- a server that misbehaves ---
@@ -225,13 +226,13 @@ class _Loopback(ABC):
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._is_up.wait(5)
+        assert self._is_up.wait(WITHIN_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._loop is not None and self._over is not None
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(5)
+        self._thread.join(WITHIN_S)
 
     async def _main(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

@@ -214,9 +214,13 @@ class CoreCase:
             self._check_words(name)
             statuses = self.statuses(name)
             if name in theirs:
+                row = theirs[name]
                 said = {"NEW": "accepted", "EXPIRED_IN_MATCH": "expired"}.get(
-                    theirs[name]["status"], theirs[name]["status"].lower()
+                    row["status"], row["status"].lower()
                 )
+                is_of_its_own = row["type"] == "MARKET" or row["time_in_force"] != "GTC"
+                if row["status"] == "EXPIRED" and is_of_its_own:
+                    said = "canceled"
                 ours = statuses[-1]
                 if said == "partially_filled" and ours is OrderStatus.ACCEPTED:
                     said = "accepted"

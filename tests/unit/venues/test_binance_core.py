@@ -6,7 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from njord.core.contracts import BrokerAmendReq, BrokerPending, BrokerReject
+from njord.core.contracts import (
+    BrokerAmendReq,
+    BrokerFill,
+    BrokerOrderUpdate,
+    BrokerPending,
+    BrokerReject,
+)
 from njord.core.types import BUY, SELL, OrderReason, OrderStatus, OrderType, TimeInForce, TradingState
 from njord.core.units import NS_PER_S
 from njord.venues.binance_options import CoreOptions, StreamKind
@@ -152,8 +158,8 @@ def test_an_amendment_is_refused_and_the_order_stands(case: CoreCase) -> None:
     [
         ({"lots": 5000, "price": 90}, S.REJECTED, OrderReason.INSUFFICIENT_FUNDS),
         ({"price": 101, "post_only": True}, S.REJECTED, OrderReason.POST_ONLY_WOULD_TAKE),
-        ({"lots": 80, "price": 101, "tif": TimeInForce.IOC}, S.EXPIRED, OrderReason.IOC_REMAINDER),
-        ({"lots": 80, "price": 101, "tif": TimeInForce.FOK}, S.EXPIRED, OrderReason.FOK_UNFILLED),
+        ({"lots": 80, "price": 101, "tif": TimeInForce.IOC}, S.CANCELED, OrderReason.IOC_REMAINDER),
+        ({"lots": 80, "price": 101, "tif": TimeInForce.FOK}, S.CANCELED, OrderReason.FOK_UNFILLED),
     ],
 )
 def test_an_end_at_the_venue_is_told_with_its_reason(
@@ -163,6 +169,25 @@ def test_an_end_at_the_venue_is_told_with_its_reason(
     case.to(4)
     last = case.updates("NJ-1")[-1]
     assert (last.status, last.reason) == (status, reason)
+    case.check()
+
+
+def test_a_trigger_that_was_reached_is_told_once_and_before_the_trades() -> None:
+    case = CoreCase(change(5, [(99, 0), (98, 0), (95, 4)]), trade(6, 95, 1), trade(9, 94, 200, buys=True))
+    case.to(2)
+    case.place("NJ-1", lots=10, price=94, side=SELL, type_=OrderType.STOP_LIMIT, trigger_price_ticks=95)
+    case.to(8)
+    told = [
+        each.qty_lots if isinstance(each, BrokerFill) else each.reason
+        for each in case.words
+        if isinstance(each, BrokerFill | BrokerOrderUpdate)
+    ]
+    assert told == [OrderReason.NONE, OrderReason.TRIGGERED, 4]
+    case.restart()
+    case.to(20)
+    reasons = [each.reason for each in case.updates("NJ-1")]
+    assert reasons.count(OrderReason.TRIGGERED) == 1
+    assert case.statuses("NJ-1")[-1] is S.FILLED
     case.check()
 
 

@@ -97,7 +97,7 @@ def following(play: Callable[[LiveSource, Record, StepClock], Awaitable[None]]) 
     async def test() -> None:
         await source.start([Begin(), Begin()], 0)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not all(stream.is_whole for stream in source.streams):
                     await asyncio.sleep(0)
                 await play(source, venue, clock)
