@@ -3,8 +3,8 @@
     python -m scripts.generate_reference            write the pages
     python -m scripts.generate_reference --check    change nothing; exit 1 and name each page that is stale
 
-Comes in: enums, message structs, risk rules, certificate rules, configuration, result structs and the command line. Goes
-out: one Markdown page each. `tests/architecture/test_generated_docs.py` runs the check.
+Comes in: enums, message structs, risk rules, certificate rules, configuration, result structs, the command line and the
+contract cards. Goes out: one Markdown page each. `tests/architecture/test_generated_docs.py` runs the check.
 """
 
 import inspect
@@ -273,7 +273,7 @@ def certificate() -> str:
 def _object_keys() -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         ran = run_on_synthetic("sma_cross", Path(folder), n_bars=100)
-    fields = msgspec.to_builtins(ran)
+    fields = msgspec.to_builtins(ran, enc_hook=list)
     objects = {name: value for name, value in fields.items() if isinstance(value, dict)}
     objects |= {f"each of {name}": fields[name][0] for name in ("strategies", "instruments", "data")}
     told = {"stats", "refusals", "endings"}  # Described above, or counted by reason.
@@ -306,10 +306,18 @@ def _helps(group: Any, context: Any) -> Iterable[tuple[str, str]]:
             yield below.command_path, found.get_help(below)
 
 
+def contract_cards() -> str:
+    """Return the page of the contract cards."""
+    from scripts.contract_cards import page  # The tests are read for it alone.
+
+    return page()
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "certificate.md": certificate,
     "cli.md": command_line,
     "configuration.md": configuration,
+    "contract-cards.md": contract_cards,
     "messages.md": messages,
     "orders.md": orders,
     "refusals.md": refusals,
