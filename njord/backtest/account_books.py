@@ -2,18 +2,23 @@
 symbol, round trips and open lots go out, proven to be the account's profit to the last digit.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 
 import msgspec
 
-from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
+from njord.backtest.recorded import RecordedFill
+from njord.backtest.recorder import Recorder
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.types import InstrumentKind
-from njord.core.units import EXACT
+from njord.core.units import EXACT, ZERO
 from njord.performance.contribution import AccountFill, Contribution, ContributionBook, agree, in_all
-from njord.performance.trades import OpenLot, RoundTrip, RoundTripBook
+from njord.performance.trades import OpenLot, RoundTripBook
+from njord.performance.trip_rows import TripRows
+from njord.performance.turnover import MakerTaker, maker_taker
 from njord.system import SystemSpec
 
 
@@ -21,15 +26,15 @@ class AccountBooks(msgspec.Struct, frozen=True):
     """The account's fills taken apart.
 
     Attributes:
-        fills: Of the strategies' own: a liquidation stands as the parts that closed each one's holding.
+        split: The strategies' own fills summed up: a liquidation counts as the parts that closed each one's holding.
         pairs: The contribution of each pair of strategy and instrument.
-        trips: Closed round trips with their strategy, in the order they were closed.
+        trips: Closed round trips, in the order they were closed.
         lots: What is still held, with its strategy.
     """
 
-    fills: list[AccountFill]
+    split: MakerTaker
     pairs: list[Contribution]
-    trips: list[tuple[str, RoundTrip]]
+    trips: TripRows
     lots: list[tuple[str, OpenLot]]
 
 
@@ -44,39 +49,48 @@ def account_books(
     pairs = [(each.strategy_id, index) for each in spec.strategies for index, _ in each.objects]
     book = ContributionBook(pairs, [instrument.money_scale for instrument in spec.instruments])
     trades: dict[tuple[str, int], RoundTripBook] = {}
-    fills: list[AccountFill] = []
-    trips: list[tuple[str, RoundTrip]] = []
-    funding = iter(recorder.funding)
-    payment = next(funding, None)
-    for n_before, recorded in enumerate([*recorder.fills, None]):
-        while payment is not None and payment.n_fills == n_before:
-            book.pay(payment.event.instrument, payment.event.amount)
-            payment = next(funding, None)
-        if recorded is None:
-            break
-        instrument = spec.instruments[recorded.instrument]
-        parts = book.apply(_account_fill(recorded, instrument, recorder.orders[recorded.order_no - 1]))
-        for part in parts:
-            key = (part.strategy_id, part.instrument)
-            trader = trades.get(key)
-            if trader is None:
-                trader = trades[key] = RoundTripBook(instrument.money_scale)
-            trips += [(part.strategy_id, trip) for trip in trader.apply(part.as_trade(part.instrument))]
-        fills += parts
+    trips, earned = TripRows(), ZERO
+
+    def traded(part: AccountFill) -> AccountFill:
+        nonlocal earned
+        key = (part.strategy_id, part.instrument)
+        trader = trades.get(key)
+        if trader is None:
+            trader = trades[key] = RoundTripBook(spec.instruments[part.instrument].money_scale)
+        for trip in trader.apply(part.as_trade(part.instrument)):
+            trips.add(part.strategy_id, trip)
+            earned = EXACT.add(earned, trip.pnl)
+        return part
+
+    split = maker_taker(map(traded, _booked(spec, recorder, book)))
     lots = [(strategy_id, lot) for (strategy_id, _), trader in trades.items() for lot in trader.open_lots()]
-    books = AccountBooks(fills, book.contributions(marks), trips, lots)
+    books = AccountBooks(split, book.contributions(marks), trips, lots)
     agree(books.pairs, profit)
-    _agree(books, marks, profit)
+    _agree(books, earned, marks, profit)
     return books
 
 
-def _account_fill(fill: RecordedFill, instrument: Instrument, order: RecordedOrder) -> AccountFill:
+# The strategies' own fills, each when it is booked, and the funding between them.
+def _booked(spec: SystemSpec, recorder: Recorder, book: ContributionBook) -> Iterator[AccountFill]:
+    funding = deque(recorder.funding)
+    for n_before, recorded in enumerate(chain(recorder.fills, (None,))):
+        while funding and funding[0].n_fills == n_before:
+            event = funding.popleft().event
+            book.pay(event.instrument, event.amount)
+        if recorded is None:
+            return
+        instrument = spec.instruments[recorded.instrument]
+        strategy_id = recorder.orders.strategy_at(recorded.order_no - 1)
+        yield from book.apply(_account_fill(recorded, instrument, strategy_id))
+
+
+def _account_fill(fill: RecordedFill, instrument: Instrument, strategy_id: str) -> AccountFill:
     in_kind = fill.fee_asset == instrument.base and instrument.kind is InstrumentKind.SPOT
     if fill.fee and not in_kind and fill.fee_asset != instrument.quote:
         raise InvariantError(f"a fee in {fill.fee_asset} on {instrument.symbol} can not be attributed")
     return AccountFill(
         ts_ns=fill.ts_venue_ns,
-        strategy_id=order.strategy_id,
+        strategy_id=strategy_id,
         instrument=fill.instrument,
         side=fill.side,
         price=instrument.price(fill.price_ticks),
@@ -88,10 +102,8 @@ def _account_fill(fill: RecordedFill, instrument: Instrument, order: RecordedOrd
 
 
 # Two independent ways to the same profit: the ledger's average cost and the round trips' first in first out.
-def _agree(books: AccountBooks, marks: Sequence[Decimal], profit: Decimal) -> None:
-    total = in_all(books.pairs).funding
-    for _, trip in books.trips:
-        total = EXACT.add(total, trip.pnl)
+def _agree(books: AccountBooks, earned: Decimal, marks: Sequence[Decimal], profit: Decimal) -> None:
+    total = EXACT.add(in_all(books.pairs).funding, earned)
     for _, lot in books.lots:
         total = EXACT.add(total, lot.unrealized_pnl(marks[lot.instrument]))
     if total != profit:

@@ -276,11 +276,12 @@ class _LevelBooks(Books):
             self._next += 1
             reduces = self.held * order[SIGN] < 0 and order[LOTS] <= abs(self.held)
             kind = REDUCE_ONLY if reduces else 0
-            recorded = self.send(Sent(order[SENT_ROW], order[SIGN], order[LOTS], order[INTENT], kind=kind))
+            sent = self.send(Sent(order[SENT_ROW], order[SIGN], order[LOTS], order[INTENT], kind=kind))
             if not is_ended:
-                self.end(recorded, END_OF_DATA, self.moment(self._last, True))
+                self.end(sent, END_OF_DATA, self.moment(self._last, True))
                 continue
-            self.end(recorded, order[ENDED], self.moment(order[FILLED_ROW], False))
             if order[ENDED] == FILLED:
-                self.fill(recorded, Filled(order[FILLED_ROW], order[PAID_TICKS]))
+                self.fill(sent, Filled(order[FILLED_ROW], order[PAID_TICKS]))
+            self.end(sent, order[ENDED], self.moment(order[FILLED_ROW], False))
+            if order[ENDED] == FILLED:
                 yield order[FILLED_ROW]

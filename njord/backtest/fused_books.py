@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
+from njord.backtest.recorder import Recorder
 from njord.backtest.simulation import Prepared
 from njord.core.contracts import NO_PRICE, FillEvent, OrderEvent, OrderIntent
 from njord.core.errors import InvariantError
@@ -155,7 +155,7 @@ class Books:
         if held != self._instrument.qty(left.lots):
             raise InvariantError(f"the ledger holds {held}, the fused loop {left.lots} lots")
 
-    def send(self, order: Sent) -> RecordedOrder:
+    def send(self, order: Sent) -> OrderEvent:
         """Record an order that was approved at a row's close."""
         ts_ns = int(self._left.columns.ts_ns[order.row])
         side: Side = BUY if order.sign > 0 else SELL
@@ -175,25 +175,19 @@ class Books:
             post_only=bool(order.kind & POST_ONLY),
         )
         event = approved(intent, self._ids, order.intent, limits_version=1)
-        self._recorder.observers[OrderEvent](event)
-        recorded = self._recorder.orders[-1]
-        recorded.accepted_ns = ts_ns
-        return recorded
+        recorder = self._recorder
+        recorder.observers[OrderEvent](event)
+        recorder.orders.accept(len(recorder.orders) - 1, ts_ns)
+        return event
 
-    def end(self, recorded: RecordedOrder, how: int, end_ns: int) -> None:
+    def end(self, sent: OrderEvent, how: int, end_ns: int) -> None:
         """Record how an order ended, by the codes of `kernels/fused_tables.py`."""
         status, reason = _ENDINGS.get(how, (OrderStatus.FILLED, OrderReason.NONE))
-        recorded.terminal, recorded.end_ns = (
-            f"{status}/{reason}" if reason else str(status),
-            end_ns,
-        )
-        self._recorder.endings[recorded.terminal] += 1
+        self._recorder.end(sent.client_order_id, status, reason, end_ns)
 
-    def fill(self, recorded: RecordedOrder, filled: Filled) -> None:
-        """Book the fill of a whole order."""
+    def fill(self, sent: OrderEvent, filled: Filled) -> None:
+        """Book the fill of a whole order that has not ended yet."""
         columns, instrument, row = self._left.columns, self._instrument, filled.row
-        sent = recorded.sent
-        assert sent is not None
         self._n_trades += 1
         self.held += sent.side.sign * sent.qty_lots
         rate = self._maker_bps if filled.is_maker else self._taker_bps
@@ -217,12 +211,7 @@ class Books:
         if not filled.is_maker:
             slipped = abs(filled.paid - int(columns.open[row]))
             self.slippage_paid = EXACT.add(self.slippage_paid, instrument.notional(slipped, sent.qty_lots))
-        line = RecordedFill(
-            event.ts_venue_ns, event.ts_ns, 0, event.side, event.price_ticks, event.qty_lots, event.fee,
-            event.fee_asset, event.is_maker, recorded.order_no,
-        )  # fmt: skip
-        recorded.fills.append(line)
-        self._recorder.fills.append(line)
+        self._recorder.observers[FillEvent](event)
         self._tell(event)
 
     def moment(self, row: int, is_inside: bool) -> int:

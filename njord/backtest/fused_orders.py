@@ -14,8 +14,9 @@ import numpy as np
 
 from njord.backtest.fused_books import Books, Filled, Left, Sent
 from njord.backtest.fused_terms import NotFused, warm_bars
-from njord.backtest.recorder import RecordedOrder, Recorder
+from njord.backtest.recorder import Recorder
 from njord.backtest.simulation import Prepared
+from njord.core.contracts import OrderEvent
 from njord.core.units import BPS, EXACT
 from njord.kernels import fused_book as row_of
 from njord.kernels import fused_tables as table
@@ -171,14 +172,15 @@ class PlacedBooks(Books):
         ended = [at for at, order in enumerate(self._placed) if order[row_of.END] != table.END_OF_DATA]
         self._ended = sorted(ended, key=lambda at: self._placed[at][row_of.END_NUMBER])
         self._n_ended = 0
-        self._sent: list[RecordedOrder] = []
+        self._n_sent = 0
+        self._open: dict[int, OrderEvent] = {}  # By their place among those placed.
 
     def until(self, end: int) -> Iterator[int]:
         """Book what happened before row `end`; yield the rows of fills as they are booked."""
         placed, ended = self._placed, self._ended
         while True:
             has_end = self._n_ended < len(ended) and placed[ended[self._n_ended]][row_of.END_ROW] < end
-            at = len(self._sent)
+            at = self._n_sent
             if at < len(placed) and placed[at][row_of.PLACED_ROW] < end:
                 # A bar's fills come before what was sent at its close, and its cancels belong to the orders before.
                 if (
@@ -191,7 +193,7 @@ class PlacedBooks(Books):
                 break
             at = ended[self._n_ended]
             self._n_ended += 1
-            order, recorded = placed[at], self._sent[at]
+            order, sent = placed[at], self._open.pop(at)
             row, is_inside, how = (
                 order[row_of.END_ROW],
                 bool(order[row_of.END_INSIDE]),
@@ -200,16 +202,15 @@ class PlacedBooks(Books):
             if how == table.FILLED:
                 line = self._fills[order[row_of.FILL_ROW]]
                 is_maker = bool(line[table.SENT_ROW])
-                self.fill(recorded, Filled(row, line[table.PAID_TICKS], is_inside, is_maker))
-            self.end(recorded, how, self.moment(row, is_inside))
+                self.fill(sent, Filled(row, line[table.PAID_TICKS], is_inside, is_maker))
+            self.end(sent, how, self.moment(row, is_inside))
             if how == table.FILLED:
                 yield row
 
     def finish(self) -> None:
         """Let what still works expire; see `Books`."""
-        for order, recorded in zip(self._placed, self._sent, strict=True):
-            if order[row_of.END] == table.END_OF_DATA:
-                self.end(recorded, table.END_OF_DATA, self.moment(self._last, True))
+        for sent in self._open.values():
+            self.end(sent, table.END_OF_DATA, self.moment(self._last, True))
         super().finish()
 
     def _send(self, order: Sequence[int]) -> None:
@@ -222,4 +223,5 @@ class PlacedBooks(Books):
             kind=order[row_of.PLACED_KIND],
             slot=str(order[row_of.PLACED_SLOT]),
         )
-        self._sent.append(self.send(sent))
+        self._open[self._n_sent] = self.send(sent)
+        self._n_sent += 1

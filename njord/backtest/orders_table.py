@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from njord.backtest.recorder import LIQUIDATED, RecordedFill, RecordedOrder
+from njord.backtest.recorded import OrderRows, RecordedFill, RecordedOrder
+from njord.backtest.recorder import LIQUIDATED
 from njord.backtest.result import ResultOrder
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason
@@ -40,22 +41,25 @@ def meaning(terminal: str) -> str:
     return _MEANINGS.get(terminal.partition("/")[2], "") if known is None else known
 
 
-def order_rows(orders: Sequence[RecordedOrder], instruments: Sequence[Instrument]) -> Iterator[ResultOrder]:
-    """Yield the row of each order, in the order of submission."""
-    numbers = {order.sent.client_order_id: order.order_no for order in orders if order.sent is not None}
+def order_rows(
+    orders: OrderRows, instruments: Sequence[Instrument], n_max: int | None = None
+) -> Iterator[ResultOrder]:
+    """Yield the row of each order, in the order of submission; of the first `n_max` if that is given."""
+    entries = orders.entries()
     first_of_group: dict[str, int] = {}
-    for order in orders:
-        links = []
-        if order.sent is not None and order.sent.group_id:
-            links.append(f"oco:{first_of_group.setdefault(order.sent.group_id, order.order_no)}")
-        if order.sent is not None and order.sent.after_client_order_id in numbers:
-            links.append(f"after:{numbers[order.sent.after_client_order_id]}")
+    for order in islice(orders, n_max):
+        links, terms = [], order.terms
+        if terms.group_id:
+            links.append(f"oco:{first_of_group.setdefault(terms.group_id, order.order_no)}")
+        entry_no = entries.get(terms.after_client_order_id)
+        if entry_no is not None and (n_max is None or entry_no <= n_max):
+            links.append(f"after:{entry_no}")
         yield _row(order, instruments[order.instrument], links)
 
 
 def write_orders(
     path: Path,
-    orders: Sequence[RecordedOrder],
+    orders: OrderRows,
     instruments: Sequence[Instrument],
     batch_rows: int = 16_384,
 ) -> None:
@@ -86,7 +90,7 @@ def fee_value(fill: RecordedFill, instrument: Instrument) -> Decimal:
 
 
 def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> ResultOrder:
-    fills, sent = order.fills, order.sent
+    fills, terms = order.fills, order.terms
     filled = sum(fill.qty_lots for fill in fills)
     fees = ZERO
     for fill in fills:
@@ -101,8 +105,8 @@ def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> Resu
         tif=str(order.tif),
         flags=_flags(order, instrument, links),
         limit_price=_price(order.limit_price_ticks, instrument),
-        trigger_price=_price(sent.trigger_price_ticks if sent else 0, instrument),
-        trail=_price(sent.trail_ticks if sent else 0, instrument),
+        trigger_price=_price(terms.trigger_price_ticks, instrument),
+        trail=_price(terms.trail_ticks, instrument),
         qty=plain(instrument.qty(order.qty_lots)),
         filled=plain(instrument.qty(filled)),
         avg_price=_average(fills, filled, instrument),
@@ -117,10 +121,10 @@ def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> Resu
 
 
 def _flags(order: RecordedOrder, instrument: Instrument, links: list[str]) -> list[str]:
-    flags, sent, amended = [], order.sent, order.amended
-    if sent is not None and sent.post_only:
+    flags, amended = [], order.amended
+    if order.post_only:
         flags.append("post_only")
-    if sent is not None and sent.reduce_only:
+    if order.reduce_only:
         flags.append("reduce_only")
     flags += links
     if amended is not None and amended.n_done:

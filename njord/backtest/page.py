@@ -6,6 +6,7 @@ What makes it safe to open stands in `page_shell`. The page stays under `PAGE_BY
 import math
 import re
 import shlex
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from njord.backtest.page_histogram import histogram
 from njord.backtest.page_orders import OrderTable, first_orders, order_table
 from njord.backtest.page_shell import asset, render
 from njord.backtest.page_text import clip, count, duration, when
-from njord.backtest.page_trades import TripTable, mark_candles, trip_table
+from njord.backtest.page_trades import Marker, TripTable, markers_of, trip_table
 from njord.backtest.reported import ReportedMarket
 from njord.backtest.result import BacktestResult
 from njord.core.instrument import Instrument
@@ -51,17 +52,17 @@ def write_page(path: Path, result: BacktestResult, market: ReportedMarket) -> No
         result: What the run says.
         market: What it ran on, open.
     """
-    markets = _markets(result, market)
+    markers = markers_of(result.fills)
+    markets = _markets(markers.keys(), market)
     drawn = curves(result, path.parent)
     trips, orders = trip_table(result), order_table(result)
-    data = _chart_data(result, markets, drawn, trips, orders)
+    data = _chart_data(result, markets, markers, drawn, trips, orders)
     context = _context(result, markets, drawn, trips, orders, path.parent)
     path.write_text(_render(context, data), encoding="utf-8")
 
 
 # Those that were traded come first where there are more than the page has room for.
-def _markets(result: BacktestResult, market: ReportedMarket) -> list[DrawnMarket]:
-    traded = {fill.symbol for fill in result.fills}
+def _markets(traded: Collection[str], market: ReportedMarket) -> list[DrawnMarket]:
     chosen = sorted(
         range(len(market.instruments)), key=lambda i: (market.instruments[i].symbol not in traded, i)
     )
@@ -131,13 +132,18 @@ def _market_said(market: DrawnMarket) -> dict[str, Any]:
 
 
 def _chart_data(
-    result: BacktestResult, markets: list[DrawnMarket], drawn: Curves, trips: TripTable, orders: OrderTable
+    result: BacktestResult,
+    markets: list[DrawnMarket],
+    markers: Mapping[str, Marker],
+    drawn: Curves,
+    trips: TripTable,
+    orders: OrderTable,
 ) -> dict[str, Any]:
     start_s = result.start_ns // NS_PER_S
     return {
         "start": start_s,
         "asset": result.report_asset,
-        "markets": [_market_data(each, result, start_s) for each in markets],
+        "markets": [_market_data(each, markers, start_s) for each in markets],
         "equity": _line(drawn.equity, start_s, 10),
         "benchmark": _line(drawn.benchmark, start_s, 10)["v"],
         "drawdown": _line(drawn.drawdown, start_s, 7),
@@ -148,9 +154,9 @@ def _chart_data(
     }
 
 
-def _market_data(market: DrawnMarket, result: BacktestResult, start_s: int) -> dict[str, Any]:
+def _market_data(market: DrawnMarket, markers: Mapping[str, Marker], start_s: int) -> dict[str, Any]:
     candles, instrument = market.candles, market.instrument
-    marks = mark_candles([fill for fill in result.fills if fill.symbol == instrument.symbol], candles)
+    marks = markers.get(instrument.symbol, Marker()).marks(candles)
     return {
         "symbol": instrument.symbol,
         "candles": {

@@ -3,8 +3,9 @@ of round trips, with what was left out, go out.
 """
 
 import heapq
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -49,35 +50,58 @@ class TripTable(msgspec.Struct, frozen=True):
     left_out: str
 
 
-def fill_kinds(fills: Sequence[ResultFill]) -> list[int]:
-    """Return what each fill was; one that turns a position over counts as the entry on the other side."""
-    kinds, position = [], ZERO
-    for fill in fills:
+class Marker:
+    """Follows the fills of one instrument, one by one."""
+
+    def __init__(self) -> None:
+        self._times, self._kinds = array("q"), array("b")
+        self._position = ZERO
+
+    def add(self, fill: ResultFill) -> None:
+        """Take the next fill; one that turns a position over counts as the entry on the other side."""
         qty = Decimal(fill.qty)
-        buys = fill.side == Side.BUY
-        position = EXACT.add(position, qty) if buys else EXACT.subtract(position, qty)
-        if buys:
-            kinds.append(LONG_ENTRY if position > 0 else SHORT_EXIT)
+        if fill.side == Side.BUY:
+            self._position = EXACT.add(self._position, qty)
+            kind = LONG_ENTRY if self._position > 0 else SHORT_EXIT
         else:
-            kinds.append(SHORT_ENTRY if position < 0 else LONG_EXIT)
-    return kinds
+            self._position = EXACT.subtract(self._position, qty)
+            kind = SHORT_ENTRY if self._position < 0 else LONG_EXIT
+        self._times.append(fill.ts_ns)
+        self._kinds.append(kind)
+
+    def kinds(self) -> list[int]:
+        """Return what each fill was."""
+        return self._kinds.tolist()
+
+    def marks(self, candles: Candles) -> Marks:
+        """Return the marks on `candles`; one stamped after the last candle's opening lies on the last."""
+        times = np.array(self._times, dtype=np.int64)
+        at = np.maximum(np.searchsorted(candles.ts_ns, times, side="right") - 1, 0)
+        counted = sorted(Counter(zip(at.tolist(), self._kinds, strict=True)).items())
+        return Marks(
+            [candle for (candle, _), _ in counted],
+            [kind for (_, kind), _ in counted],
+            [n for _, n in counted],
+        )
 
 
-def mark_candles(fills: Sequence[ResultFill], candles: Candles) -> Marks:
-    """Return the marks of `fills` on `candles`; one stamped after the last candle's opening lies on the last."""
-    times = np.array([fill.ts_ns for fill in fills], dtype=np.int64)
-    at = np.maximum(np.searchsorted(candles.ts_ns, times, side="right") - 1, 0)
-    counted = sorted(Counter(zip(at.tolist(), fill_kinds(fills), strict=True)).items())
-    return Marks(
-        [candle for (candle, _), _ in counted], [kind for (_, kind), _ in counted], [n for _, n in counted]
-    )
+def markers_of(fills: Iterable[ResultFill]) -> dict[str, Marker]:
+    """Return what followed the fills of each symbol that was traded."""
+    markers: dict[str, Marker] = {}
+    for fill in fills:
+        marker = markers.get(fill.symbol)
+        if marker is None:
+            marker = markers[fill.symbol] = Marker()
+        marker.add(fill)
+    return markers
 
 
 def trip_table(result: BacktestResult, n_max: int = TRIPS_MAX, bytes_max: int = TRIP_BYTES_MAX) -> TripTable:
     """Return as many round trips as the page has room for: the first, the last, the biggest winners and losers."""
     trips = result.round_trips
+    pnls = [Decimal(trip.pnl) for trip in trips]
     while True:
-        index = _chosen(trips, n_max)
+        index = _chosen(len(trips), pnls, n_max)
         columns = _columns(result, index)
         if len(msgspec.json.encode(columns)) <= bytes_max or n_max <= 4:
             break
@@ -95,18 +119,21 @@ def trip_table(result: BacktestResult, n_max: int = TRIPS_MAX, bytes_max: int = 
 
 def biggest(trips: Sequence[ResultTrip], n: int) -> tuple[list[int], list[int]]:
     """Return the indices of the `n` biggest winners and of the `n` biggest losers, the biggest first."""
-    pnl = [Decimal(trip.pnl) for trip in trips]
+    return _biggest([Decimal(trip.pnl) for trip in trips], n)
+
+
+def _biggest(pnl: Sequence[Decimal], n: int) -> tuple[list[int], list[int]]:
     winners = heapq.nlargest(n, (i for i, value in enumerate(pnl) if value > 0), key=lambda i: (pnl[i], -i))
     losers = heapq.nsmallest(n, (i for i, value in enumerate(pnl) if value < 0), key=lambda i: (pnl[i], i))
     return winners, losers
 
 
-def _chosen(trips: Sequence[ResultTrip], n_max: int) -> list[int]:
-    if len(trips) <= n_max:
-        return list(range(len(trips)))
+def _chosen(n_trips: int, pnls: Sequence[Decimal], n_max: int) -> list[int]:
+    if n_trips <= n_max:
+        return list(range(n_trips))
     part = n_max // 4
-    winners, losers = biggest(trips, part)
-    return sorted({*range(part), *range(len(trips) - part, len(trips)), *winners, *losers})
+    winners, losers = _biggest(pnls, part)
+    return sorted({*range(part), *range(n_trips - part, n_trips), *winners, *losers})
 
 
 def _columns(result: BacktestResult, index: Sequence[int]) -> dict[str, list[Any]]:

@@ -5,14 +5,14 @@ A liquidation has no order of ours: the venue's trade stands as an order line of
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from njord.backtest.recorded import FillRows, OrderRows
 from njord.core.contracts import (
-    NO_PRICE,
     VENUE,
     AmendEvent,
     FillEvent,
@@ -26,83 +26,12 @@ from njord.core.contracts import (
 )
 from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL
-from njord.core.types import BUY, MARKET, OrderReason, OrderStatus, OrderType, Side, TimeInForce
+from njord.core.types import BUY, OrderReason, OrderStatus
 from njord.core.units import EXACT, ZERO, plain
 
 LIQUIDATED = "liquidated"
 _UNKNOWN, _TRIGGERED = OrderStatus.UNKNOWN, OrderReason.TRIGGERED
 _AMENDED, _AMEND_REFUSED = OrderReason.AMENDED, OrderReason.AMEND_REFUSED
-
-
-class RecordedFill(msgspec.Struct, gc=False):
-    """One fill, as short as it can be said."""
-
-    ts_venue_ns: int
-    ts_ns: int
-    instrument: int
-    side: Side
-    price_ticks: int
-    qty_lots: int
-    fee: Decimal
-    fee_asset: str
-    is_maker: bool
-    order_no: int
-
-
-class Amended(msgspec.Struct, gc=False):
-    """What became of the amendments of one order.
-
-    Attributes:
-        n_done: How often the venue amended it.
-        n_refused: How often it would not.
-        qty_lots: What holds at the venue.
-        limit_price_ticks: Likewise; 0 without a limit.
-    """
-
-    qty_lots: int
-    limit_price_ticks: int
-    n_done: int = 0
-    n_refused: int = 0
-
-
-class RecordedOrder(msgspec.Struct, gc=False):
-    """One order that the gate approved, and how it ended.
-
-    Attributes:
-        ts_ns: When it was approved, engine time.
-        limit_price_ticks: As it was sent; amendments do not change what stands here.
-        qty_lots: As it was sent.
-        sent: The approved order itself; None for a liquidation, which nobody sent.
-        accepted_ns: When the venue took it, venue time; None if it never did.
-        end_ns: When it ended, venue time; None while it works.
-        terminal: Status, and the reason if there is one: `canceled/IOC_REMAINDER`; empty while it works.
-        detail: What the venue said beyond the reason.
-        triggered_ns: When its trigger was reached; None if it has none, or was not.
-        amended: None if nobody asked for it.
-    """
-
-    order_no: int
-    ts_ns: int
-    instrument: int
-    strategy_id: str
-    side: Side
-    type: OrderType
-    tif: TimeInForce
-    limit_price_ticks: int
-    qty_lots: int
-    sent: OrderEvent | None
-    accepted_ns: int | None = None
-    end_ns: int | None = None
-    terminal: str = ""
-    detail: str = ""
-    triggered_ns: int | None = None
-    amended: Amended | None = None
-    fills: list[RecordedFill] = []
-
-    @property
-    def asked_lots(self) -> int:
-        """What it asks for in the end."""
-        return self.qty_lots if self.amended is None else self.amended.qty_lots
 
 
 class RecordedFunding(msgspec.Struct, frozen=True, gc=False):
@@ -117,9 +46,9 @@ class Recorder:
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         self._instruments = instruments
-        self._open: dict[str, RecordedOrder] = {}
-        self.orders: list[RecordedOrder] = []
-        self.fills: list[RecordedFill] = []
+        self._open: dict[str, int] = {}  # By client order id: their index.
+        self.fills = FillRows()
+        self.orders = OrderRows(self.fills)
         self.funding: list[RecordedFunding] = []
         self.refusals: Counter[str] = Counter()
         self.endings: Counter[str] = Counter()
@@ -152,87 +81,46 @@ class Recorder:
         self.funding.append(RecordedFunding(len(self.fills), event))
 
     def _order(self, order: OrderEvent) -> None:
-        recorded = RecordedOrder(
-            len(self.orders) + 1,
-            order.ts_ns,
-            order.instrument,
-            order.strategy_id,
-            order.side,
-            order.type,
-            order.tif,
-            order.limit_price_ticks,
-            order.qty_lots,
-            order,
-        )
-        self._open[order.client_order_id] = recorded
-        self.orders.append(recorded)
+        self._open[order.client_order_id] = self.orders.add(order)
 
     def _fill(self, fill: FillEvent) -> None:
         is_venues = fill.strategy_id == VENUE
-        self._add(self._unsent(fill, LIQUIDATED) if is_venues else self._open[fill.client_order_id], fill)
-
-    def _add(self, order: RecordedOrder, fill: FillEvent) -> None:
-        recorded = RecordedFill(
-            fill.ts_venue_ns,
-            fill.ts_ns,
-            fill.instrument,
-            fill.side,
-            fill.price_ticks,
-            fill.qty_lots,
-            fill.fee,
-            fill.fee_asset,
-            fill.is_maker,
-            order.order_no,
+        self.orders.fill(
+            self._unsent(fill, LIQUIDATED) if is_venues else self._open[fill.client_order_id], fill
         )
-        order.fills.append(recorded)
-        self.fills.append(recorded)
 
     # Of what nobody sent: one order for one trade.
-    def _unsent(self, fill: FillEvent, terminal: str) -> RecordedOrder:
-        order = RecordedOrder(
-            order_no=len(self.orders) + 1,
-            ts_ns=fill.ts_ns,
-            instrument=fill.instrument,
-            strategy_id=fill.strategy_id,
-            side=fill.side,
-            type=MARKET,
-            tif=TimeInForce.IOC,
-            limit_price_ticks=NO_PRICE,
-            qty_lots=fill.qty_lots,
-            sent=None,
-            accepted_ns=fill.ts_venue_ns,
-            end_ns=fill.ts_venue_ns,
-            terminal=terminal,
-        )
-        self.orders.append(order)
+    def _unsent(self, fill: FillEvent, terminal: str) -> int:
         self.endings[terminal] += 1
-        return order
+        return self.orders.add_unsent(fill, terminal)
 
     def _update(self, update: OrderUpdate) -> None:
-        if update.status not in TERMINAL:
+        status = update.status
+        if status in TERMINAL:
+            self.end(update.client_order_id, status, update.reason, update.ts_venue_ns, update.detail)
+        else:
             self._progress(update)
-            return
-        order = self._open.pop(update.client_order_id)
-        status, reason = update.status, update.reason
-        terminal = order.terminal = f"{status}/{reason}" if reason else str(status)
-        order.end_ns = update.ts_venue_ns
-        order.detail = update.detail
+
+    def end(
+        self, client_order_id: str, status: OrderStatus, reason: OrderReason, ts_ns: int, detail: str = ""
+    ) -> None:
+        """Note how an open order ended, at the venue's time `ts_ns`."""
+        terminal = f"{status}/{reason}" if reason else str(status)
+        self.orders.end(self._open.pop(client_order_id), ts_ns, terminal, detail)
         self.endings[terminal] += 1
 
     def _progress(self, update: OrderUpdate) -> None:
-        order = self._open[update.client_order_id]
+        index = self._open[update.client_order_id]
         reason = update.reason
         if reason is _TRIGGERED:
-            order.triggered_ns = update.ts_venue_ns
+            self.orders.trigger(index, update.ts_venue_ns)
         elif reason is _AMENDED or reason is _AMEND_REFUSED:
-            self._amended(order, update)
-        elif order.accepted_ns is None and update.status is not _UNKNOWN:
-            order.accepted_ns = update.ts_venue_ns
+            self._amended(index, update)
+        elif update.status is not _UNKNOWN:
+            self.orders.accept(index, update.ts_venue_ns)
 
-    def _amended(self, order: RecordedOrder, update: OrderUpdate) -> None:
-        amended = order.amended
-        if amended is None:
-            amended = order.amended = Amended(order.qty_lots, order.limit_price_ticks)
+    def _amended(self, index: int, update: OrderUpdate) -> None:
+        amended = self.orders.amended(index)
         if update.reason is _AMEND_REFUSED:
             amended.n_refused += 1
             return
@@ -249,9 +137,7 @@ class Recorder:
         lots = start_ns = now_ns = 0
         paid = ZERO  # In kind.
         is_held = False
-        for fill in self.fills:
-            if fill.instrument != instrument:
-                continue
+        for fill in self.fills.of(instrument):
             now_ns = max(now_ns, fill.ts_venue_ns)
             lots += fill.qty_lots if fill.side is BUY else -fill.qty_lots
             if fill.fee and fill.fee_asset == self._instruments[instrument].base:
@@ -284,18 +170,16 @@ class Recorder:
             digest.update(line.encode())
         return digest.hexdigest()
 
-    def order_lines(self) -> list[str]:
-        """Return the lines that `order_list_hash` is made of, each ended by a newline."""
-        lines: list[str] = []
+    def order_lines(self) -> Iterator[str]:
+        """Yield the lines that `order_list_hash` is made of, each ended by a newline."""
         for order in self.orders:
             symbol = self._instruments[order.instrument].symbol
-            lines.append(
+            yield (
                 f"O|{order.ts_ns}|{symbol}|{order.side}|{order.type}|{order.tif}|{order.limit_price_ticks}"
                 f"|{order.qty_lots}|{order.terminal}\n"
             )
-            lines += [
-                f"F|{fill.ts_venue_ns}|{fill.order_no}|{fill.price_ticks}|{fill.qty_lots}|{plain(fill.fee)}"
-                f"|{fill.fee_asset}|{int(fill.is_maker)}\n"
-                for fill in order.fills
-            ]
-        return lines
+            for fill in order.fills:
+                yield (
+                    f"F|{fill.ts_venue_ns}|{fill.order_no}|{fill.price_ticks}|{fill.qty_lots}|{plain(fill.fee)}"
+                    f"|{fill.fee_asset}|{int(fill.is_maker)}\n"
+                )

@@ -5,6 +5,7 @@ since the epoch, UTC. Nothing of the machine is in it: the same run gives the sa
 often its idea had been tried by then.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -186,12 +187,12 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     turnover: dict[str, Any]
     exposure: dict[str, Any]
     break_even: dict[str, Any]
-    fills: list[ResultFill]
+    fills: Sequence[ResultFill]
     orders: list[ResultOrder]
     n_orders: int
     n_never_filled: int
     orders_file: str
-    round_trips: list[ResultTrip]
+    round_trips: Sequence[ResultTrip]
     open_lots: list[ResultOpenLot]
     refusals: dict[str, int]
     endings: dict[str, int]

@@ -54,12 +54,11 @@ def _describe(source: Source, market: ReportedMarket, recorder: Recorder) -> dic
 
 # A fill inside a bar is stamped with the bar's end, which is where a gap after it may begin: it happened before.
 def _moments(recorder: Recorder, instrument: int) -> IntArray:
-    moments = [
-        fill.ts_venue_ns - (fill.ts_venue_ns == fill.ts_ns)
-        for fill in recorder.fills
-        if fill.instrument == instrument
-    ]
-    return np.array(moments, dtype=np.int64)
+    fills = recorder.fills
+    own = fills.column("instrument") == instrument
+    venue_ns, known_ns = fills.column("ts_venue_ns")[own], fills.column("ts_ns")[own]
+    moments: IntArray = venue_ns - (venue_ns == known_ns)
+    return moments
 
 
 def n_within(ranges: IntArray, moments: IntArray) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.backtest.recorder import RecordedFill
+from njord.backtest.recorded import FillRows, RecordedFill
 from njord.backtest.reported import PricePiece, ReportedMarket
 from njord.core.instrument import Instrument
 from njord.core.types import BUY
@@ -18,13 +18,13 @@ IntArray = NDArray[np.int64]
 
 
 def sampled_exposure(
-    market: ReportedMarket, fills: Sequence[RecordedFill], ts_ns: IntArray, equity: FloatArray
+    market: ReportedMarket, fills: FillRows, ts_ns: IntArray, equity: FloatArray
 ) -> FloatArray:
     """Return the gross exposure at each of the rising times, a fraction of equity; NaN where that is gone."""
     qty = np.zeros((len(market.instruments), ts_ns.size))
     prices = np.full(qty.shape, np.nan)
     for index, instrument in enumerate(market.instruments):
-        own = [fill for fill in fills if fill.instrument == index]
+        own = list(fills.of(index))
         if not own:
             continue
         qty[index] = positions_at(own, instrument, ts_ns)

@@ -32,6 +32,7 @@ from njord.backtest.request import (
     prepare_strategies,
 )
 from njord.backtest.result import BacktestResult
+from njord.backtest.result_json import encode_result, pieces_of
 from njord.backtest.simulation import Prepared, account_of, hosted, simulate, terms_of
 from njord.backtest.summing_up import Outcome, RunContext, sum_up
 from njord.core.config import Config
@@ -166,12 +167,8 @@ def run_backtest(
 
 def write_result(folder: Path, result: BacktestResult) -> None:
     """Write `summary.json` of a run."""
-    (folder / "summary.json").write_bytes(encode_result(result))
-
-
-def encode_result(result: BacktestResult) -> bytes:
-    """Return the result as indented JSON, ended by a newline; the same result gives the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    with (folder / "summary.json").open("wb") as file:
+        file.writelines(pieces_of(result))
 
 
 def _run(

@@ -13,16 +13,16 @@ from njord.backtest.assumptions import assumptions
 from njord.backtest.equity import EquityRecorder
 from njord.backtest.findings_input import with_findings
 from njord.backtest.orders_table import order_rows
-from njord.backtest.recorder import RecordedFill, RecordedOrder, Recorder
+from njord.backtest.recorded import RecordedOrder
+from njord.backtest.recorder import Recorder
 from njord.backtest.reported import ReportedMarket
 from njord.backtest.result import (
     CURVE_POINTS_MAX,
     ORDERS_MAX,
     BacktestResult,
-    ResultFill,
     ResultOpenLot,
-    ResultTrip,
 )
+from njord.backtest.result_rows import FillsOf, TripsOf
 from njord.backtest.run_data import data_of, data_warnings
 from njord.backtest.samples import sampled_exposure
 from njord.core.config import BacktestConfig
@@ -41,8 +41,8 @@ from njord.performance.exposure import Ranges, gross_exposure, share_of_time, un
 from njord.performance.queue import QueueStatistics, RestingOrder, queue_statistics
 from njord.performance.streaming import EquityStatistics
 from njord.performance.summary import Summary, summarize, to_json_values
-from njord.performance.trades import OpenLot, RoundTrip
-from njord.performance.turnover import break_even, maker_taker, turnover
+from njord.performance.trades import OpenLot
+from njord.performance.turnover import break_even, turnover
 from njord.risk.profile import describe
 from njord.system import System, SystemSpec
 from njord.venues.simulated import SimulatedVenue
@@ -98,7 +98,6 @@ def sum_up(spec: SystemSpec, market: ReportedMarket, outcome: Outcome, context: 
     marks = [each.price(ticks) for each, ticks in zip(spec.instruments, ledger.mark_ticks, strict=True)]
     books = account_books(spec, recorder, marks, profit)
     total = in_all(books.pairs)
-    split = maker_taker(books.fills)
     summary = _summary(spec, outcome, books, final_equity, total)
     mean_equity, hold = _read_curve(outcome)
     ts_ns, equity, benchmark = outcome.equity.sample(CURVE_POINTS_MAX)
@@ -123,17 +122,17 @@ def sum_up(spec: SystemSpec, market: ReportedMarket, outcome: Outcome, context: 
         stats=_json(summary),
         benchmark=_json(compare(outcome.statistics, hold, summary.ratio_basis)),
         contributions=_contributions(books.pairs, spec.instruments, profit),
-        maker_taker=_json(split),
+        maker_taker=_json(books.split),
         queue=_queue(outcome),
         turnover=_json(turnover(total.traded_notional, mean_equity, outcome.statistics.elapsed_ns)),
         exposure=_exposure(market, outcome),
-        break_even=_json(break_even(profit, split)),
-        fills=[_fill(spec.instruments[fill.instrument], fill, recorder) for fill in recorder.fills],
-        orders=list(order_rows(recorder.orders[:ORDERS_MAX], spec.instruments)),
+        break_even=_json(break_even(profit, books.split)),
+        fills=FillsOf(recorder, spec.instruments),
+        orders=list(order_rows(recorder.orders, spec.instruments, ORDERS_MAX)),
         n_orders=len(recorder.orders),
-        n_never_filled=sum(not order.fills for order in recorder.orders),
+        n_never_filled=recorder.orders.n_never_filled(),
         orders_file="orders.parquet",
-        round_trips=[_trip(spec.instruments, *each) for each in books.trips],
+        round_trips=TripsOf(books.trips, spec.instruments),
         open_lots=[_lot(spec.instruments, marks, *each) for each in books.lots],
         refusals=dict(sorted(recorder.refusals.items())),
         endings=dict(sorted(recorder.endings.items())),
@@ -159,7 +158,7 @@ def _summary(
 ) -> Summary:
     return summarize(
         outcome.statistics,
-        [trip for _, trip in books.trips],
+        books.trips,
         capital=spec.capital,
         final_equity=final_equity,
         fees=total.fees,
@@ -213,9 +212,7 @@ def _queue(outcome: Outcome) -> dict[str, Any]:
             accepted_ns=order.accepted_ns,
             first_fill_ns=order.fills[0].ts_venue_ns if order.fills else None,
             end_ns=order.end_ns,
-            ahead_lots=None
-            if order.sent is None
-            else outcome.venue.queue_ahead.get(order.sent.client_order_id),
+            ahead_lots=outcome.venue.queue_ahead.get(order.client_order_id),
         )
         for order in outcome.recorder.orders
         if order.accepted_ns is not None and order.end_ns is not None and _rested(order)
@@ -260,37 +257,6 @@ def _exposure(market: ReportedMarket, outcome: Outcome) -> dict[str, Any]:
 def _instrument(instrument: Instrument) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(instrument, builtin_types=(Decimal,))
     return built | {"id": instrument.id}
-
-
-def _fill(instrument: Instrument, fill: RecordedFill, recorder: Recorder) -> ResultFill:
-    return ResultFill(
-        ts_ns=fill.ts_venue_ns,
-        side=fill.side,
-        price=plain(instrument.price(fill.price_ticks)),
-        qty=plain(instrument.qty(fill.qty_lots)),
-        fee=plain(fill.fee),
-        fee_asset=fill.fee_asset,
-        is_maker=fill.is_maker,
-        symbol=instrument.symbol,
-        strategy_id=recorder.orders[fill.order_no - 1].strategy_id,
-        order_no=fill.order_no,
-    )
-
-
-def _trip(instruments: Sequence[Instrument], strategy_id: str, trip: RoundTrip) -> ResultTrip:
-    return ResultTrip(
-        side=trip.side,
-        ts_open_ns=trip.ts_open_ns,
-        ts_close_ns=trip.ts_close_ns,
-        qty=plain(trip.qty),
-        entry_price=plain(trip.entry_price),
-        exit_price=plain(trip.exit_price),
-        fees=plain(trip.fees),
-        pnl=plain(trip.pnl),
-        return_fraction=trip.return_fraction,
-        symbol=instruments[trip.instrument].symbol,
-        strategy_id=strategy_id,
-    )
 
 
 def _lot(

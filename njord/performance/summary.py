@@ -5,7 +5,7 @@ The streaming statistics of the equity curve, the closed round trips and the run
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -92,7 +92,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarize(
     statistics: EquityStatistics,
-    trips: Sequence[RoundTrip],
+    trips: Iterable[RoundTrip],
     *,
     capital: Decimal,
     final_equity: Decimal,

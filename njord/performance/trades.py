@@ -6,6 +6,7 @@ plus the unrealized P&L of the open lots is the total P&L, to the last digit.
 """
 
 import math
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
@@ -217,44 +218,37 @@ def trade_statistics(trips: Iterable[RoundTrip]) -> TradeStatistics:
 
     Source: the usual definitions, as in Kaufman (2013), "Trading Systems and Methods", 5th ed.
     """
-    wins: list[Decimal] = []
-    losses: list[Decimal] = []
-    n_trades = duration_ns = 0
-    returns: list[float] = []
+    n_trades = n_wins = n_losses = duration_ns = 0
+    profit = loss = largest_win = largest_loss = ZERO
+    returns = array("d")
     for trip in trips:
         n_trades += 1
         duration_ns += trip.duration_ns
         returns.append(trip.return_fraction)
         if trip.pnl > 0:
-            wins.append(trip.pnl)
+            n_wins += 1
+            profit, largest_win = EXACT.add(profit, trip.pnl), max(largest_win, trip.pnl)
         elif trip.pnl < 0:
-            losses.append(trip.pnl)
-    profit, loss = _total(wins), EXACT.minus(_total(losses))
+            n_losses += 1
+            loss, largest_loss = EXACT.subtract(loss, trip.pnl), min(largest_loss, trip.pnl)
     net = EXACT.subtract(profit, loss)
     return TradeStatistics(
         n_trades=n_trades,
-        n_wins=len(wins),
-        n_losses=len(losses),
+        n_wins=n_wins,
+        n_losses=n_losses,
         gross_profit=profit,
         gross_loss=loss,
         net_pnl=net,
-        win_rate=len(wins) / n_trades if n_trades else math.nan,
+        win_rate=n_wins / n_trades if n_trades else math.nan,
         profit_factor=_profit_factor(profit, loss),
-        avg_win=_mean(profit, len(wins)),
-        avg_loss=_mean(EXACT.minus(loss), len(losses)),
-        largest_win=float(max(wins, default=math.nan)),
-        largest_loss=float(min(losses, default=math.nan)),
+        avg_win=_mean(profit, n_wins),
+        avg_loss=_mean(EXACT.minus(loss), n_losses),
+        largest_win=float(largest_win) if n_wins else math.nan,
+        largest_loss=float(largest_loss) if n_losses else math.nan,
         expectancy=_mean(net, n_trades),
         avg_return=math.fsum(returns) / n_trades if n_trades else math.nan,
         avg_duration_ns=duration_ns / n_trades if n_trades else math.nan,
     )
-
-
-def _total(amounts: list[Decimal]) -> Decimal:
-    total = ZERO
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total
 
 
 def _profit_factor(profit: Decimal, loss: Decimal) -> float:

@@ -16,6 +16,11 @@ _DONTNEED = 4  # MADV_DONTNEED of Linux.
 _WORTH_KIB = 1024  # A mapping with less than this is left alone.
 _SMAPS = Path("/proc/self/smaps")
 _ALLOCATOR = "_RJEM_MALLOC_CONF"  # Read by the table library's allocator, jemalloc, when it is loaded.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # Parameters of glibc's mallopt.
+_LARGE_BYTES = 4 << 20  # A column of a year of minutes is larger; what is taken again and again is smaller.
+_HEAP_BYTES = (
+    32 << 20
+)  # Free at the end of the heap: kept, or small arrays would come as new pages each time.
 
 
 class Mapping(NamedTuple):
@@ -33,11 +38,20 @@ class Mapping(NamedTuple):
 
 
 def keep_nothing_freed() -> None:
-    """Let the table library hand back what it frees at once, which `give_back` does not reach.
+    """Let large arrays be handed back as soon as they are freed, also those of the table library's own allocator.
 
-    Call it before polars is imported for the first time; what the user has set stays.
+    Otherwise glibc, once a large array was freed, keeps the room of all that are not larger, and a column that lives
+    longer lies in the middle of it. Call it before polars is imported for the first time; what the user has set stays.
     """
     os.environ.setdefault(_ALLOCATOR, "dirty_decay_ms:0,muzzy_decay_ms:0")
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # Of glibc.
+        for name, parameter, size in (
+            ("MALLOC_MMAP_THRESHOLD_", _MMAP_THRESHOLD, _LARGE_BYTES),
+            ("MALLOC_TRIM_THRESHOLD_", _TRIM_THRESHOLD, _HEAP_BYTES),
+        ):
+            if name not in os.environ:
+                libc.mallopt(parameter, size)
 
 
 def give_back() -> None:

@@ -13,13 +13,13 @@ from njord.core.contracts import (
     BrokerFunding,
     BrokerLiquidation,
     BrokerOrderReq,
-    BrokerOrderUpdate,
     BrokerReport,
 )
 from njord.core.instrument import Instrument
 from njord.core.types import BUY, SELL, InstrumentKind, OrderReason, OrderStatus
 from njord.core.units import EXACT, FOREVER_NS, ZERO, round_down, round_up
 from njord.venues.fees import FeeMeter, FeeModel
+from njord.venues.kept import KeptFills, KeptOrders
 from njord.venues.links import Links
 from njord.venues.margin import CashAccount, PerpetualAccount
 from njord.venues.terms import VenueTerms
@@ -71,10 +71,8 @@ class Desk:
         self.links = Links()
         self._meter = FeeMeter(fees)
         self.floors: dict[int, Floor] = {}
-        self.seen: dict[
-            str, BrokerOrderUpdate | Working
-        ] = {}  # Every id ever placed: how it ended, or the order.
-        self.fills: list[list[BrokerFill]] = [[] for _ in instruments]
+        self.orders = KeptOrders()  # All that were ever placed.
+        self.fills = [KeptFills(self.orders) for _ in instruments]
         self.outbox: list[BrokerReport] = []
         self._n_trades = 0
         self._n_orders = 0
@@ -90,7 +88,7 @@ class Desk:
         self._n_orders += 1
         order = working(req, str(self._n_orders))
         self.book[req.instrument][req.client_order_id] = order
-        self.seen[req.client_order_id] = order
+        order.number = self.orders.add(order)
         self.n_working += 1
         if not order.is_plain:
             self.links.add(req)
@@ -107,7 +105,7 @@ class Desk:
         del self.book[req.instrument][req.client_order_id]
         self.n_working -= 1
         update = told(order, status, reason, ts_venue_ns)
-        self.seen[req.client_order_id] = update
+        self.orders.end(update)
         self.outbox.append(update)
         if self.floors and req.instrument in self.floors:
             self.floors[req.instrument].ended(order)
@@ -143,7 +141,7 @@ class Desk:
             is_maker=is_maker,
             ts_venue_ns=ts_venue_ns,
         )
-        self.fills[index].append(fill)
+        self.fills[index].add(fill, self._n_trades, order.number)
         self.outbox.append(fill)
         order.filled_lots += lots
         if self._is_perpetual[index]:
@@ -187,8 +185,8 @@ class Desk:
 
     def filled_lots(self, client_order_id: str) -> int:
         """Return what an order has filled, 0 if it was never placed."""
-        seen = self.seen.get(client_order_id)
-        return seen.filled_lots if seen is not None else 0
+        order = self.orders.working.get(client_order_id) or self.orders.ended(client_order_id)
+        return order.filled_lots if order is not None else 0
 
     def exits_of(self, order: Working) -> Iterator[Working]:
         """Yield the working exits of an entry, oldest first."""

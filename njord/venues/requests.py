@@ -33,7 +33,7 @@ class Requests:
     def place(self, req: BrokerOrderReq, ts_ns: int) -> Working | OrderReason:
         """Admit an order that arrives at `ts_ns`, or return why it is refused."""
         desk = self._desk
-        if req.client_order_id in desk.seen:
+        if req.client_order_id in desk.orders:
             return OrderReason.DUPLICATE_ID
         mark = desk.marks[req.instrument]
         refused = self._filters.order(req, mark)
@@ -62,19 +62,19 @@ class Requests:
             if lots <= 0:
                 return OrderReason.OCO_SIBLING
         if req.after_client_order_id:
-            entry = desk.seen.get(req.after_client_order_id)
-            if entry is None:
-                return OrderReason.ENTRY_ENDED
-            if not isinstance(entry, Working):
-                lots = min(lots, desk.links.left_to_close(req, 0, entry.filled_lots))
-                if lots <= 0:
+            name = req.after_client_order_id
+            if name not in desk.orders.working:
+                entry = desk.orders.ended(name)
+                if entry is not None:
+                    lots = min(lots, desk.links.left_to_close(req, 0, entry.filled_lots))
+                if entry is None or lots <= 0:
                     return OrderReason.ENTRY_ENDED
         return lots
 
     def change(self, req: BrokerCancelReq | BrokerAmendReq, ts_ns: int) -> BrokerReply:
         """Cancel or amend a working order; its own update says what holds."""
-        order = self._desk.seen.get(req.client_order_id)
-        if not isinstance(order, Working):
+        order = self._desk.orders.working.get(req.client_order_id)
+        if order is None:
             return BrokerReject(
                 client_order_id=req.client_order_id,
                 reason=OrderReason.NONE,

@@ -121,9 +121,9 @@ class SimulatedVenue(Desk):
         if self._ticks is not None and self._ticks.knows(name):
             self._now_ns = max(self._now_ns, req.ts_ns)
             return self._ticks.change(req)
-        seen = self.seen.get(name)
-        if isinstance(seen, Working):
-            interval_ns = self._interval_ns[seen.req.instrument]
+        order = self.orders.working.get(name)
+        if order is not None:
+            interval_ns = self._interval_ns[order.req.instrument]
             waited_ns = self._bars.waited_ns(interval_ns) if interval_ns else 0
             if waited_ns:
                 self._on_their_way.append((req.ts_ns + waited_ns, req))
@@ -132,8 +132,8 @@ class SimulatedVenue(Desk):
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
         """Return the last state of one order, None if it was never placed."""
-        seen = self.seen.get(client_order_id)
-        return _state(seen) if isinstance(seen, Working) else seen
+        order = self.orders.working.get(client_order_id)
+        return _state(order) if order is not None else self.orders.ended(client_order_id)
 
     def fetch_trades(self, symbol: str, after_trade_id: str) -> Sequence[BrokerFill]:
         """Return the fills of `symbol` after a trade id ("" = all), oldest first."""

@@ -87,10 +87,8 @@ class TickSide:
 
     def knows(self, client_order_id: str) -> bool:
         """Say whether an order is here, or on its way."""
-        seen = self._desk.seen.get(client_order_id)
-        return client_order_id in self._sent or (
-            isinstance(seen, Working) and seen.req.instrument in self._rooms
-        )
+        order = self._desk.orders.working.get(client_order_id)
+        return client_order_id in self._sent or (order is not None and order.req.instrument in self._rooms)
 
     # --- requests ---
 
@@ -382,7 +380,7 @@ class TickSide:
         reports = self.words.take(FOREVER_NS)
         for req in self._sent.values():
             update = told(working(req, ""), OrderStatus.EXPIRED, OrderReason.END_OF_DATA, ts_ns)
-            self._desk.seen[req.client_order_id] = update
+            self._desk.orders.end(update)
             reports.append(update)
         self._sent.clear()
         self._arrivals.clear()

@@ -27,6 +27,7 @@ class Working(msgspec.Struct, kw_only=True, gc=False):
         is_resting: Has seen a bar since it was placed, so that it makes.
         is_open: Has not ended.
         is_asleep: Waits for its entry to fill.
+        number: Its place among all orders of the venue, from 0.
     """
 
     req: BrokerOrderReq
@@ -42,6 +43,7 @@ class Working(msgspec.Struct, kw_only=True, gc=False):
     is_resting: bool = False
     is_open: bool = True
     is_asleep: bool = False
+    number: int = -1
 
     @property
     def remaining_lots(self) -> int:

@@ -55,7 +55,8 @@ def crash(world: World, disk: CrashDisk) -> Session | None:
 
 def sent_orders(session: Session) -> list[str]:
     """Return what the venue has heard of."""
-    return list(session.host._venue.seen)
+    orders = session.host._venue.orders
+    return [orders.id_at(number) for number in range(len(orders._ids))]
 
 
 def written_orders(world: World) -> str:

@@ -12,6 +12,7 @@ from njord.apps.session import session_folder
 from njord.core.errors import ConfigError, InvariantError, JournalError, JournalHalted
 from njord.core.types import TradingState
 from njord.storage.journal_reader import scan
+from tests.unit.apps.paper_crashes import sent_orders
 from tests.unit.apps.paper_world import (
     STRATEGY,
     CrashDisk,
@@ -141,7 +142,7 @@ def test_a_disk_that_refuses_ends_the_node_sends_nothing_more_and_the_session_go
     assert (ended.halted, ended.finished) == (True, False)
     assert all("nothing could be sent" in left.why for left in ended.left)
     written = "".join(path.read_text() for path in (session.folder / "journal").glob("*.ndjson"))
-    assert [order for order in session.host._venue.seen if order not in written] == []
+    assert [order for order in sent_orders(session) if order not in written] == []
     again = open_session(world)
     assert again.folder == session.folder
     assert run(again).finished

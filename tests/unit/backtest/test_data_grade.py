@@ -11,19 +11,23 @@ from rich.console import Console
 
 from njord.adapters.config_loader import load_config
 from njord.apps.synthetic import write_synthetic_csv
-from njord.backtest.recorder import RecordedFill, Recorder
+from njord.backtest.recorder import Recorder
 from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
 from njord.cli.summary import print_summary
+from njord.core.contracts import FillEvent
 from njord.core.types import Side
 from njord.core.units import NS_PER_MINUTE, ZERO
 
 
 def recorder(*fills: tuple[int, Side, int], instrument: int = 0) -> Recorder:
     made = Recorder(())
-    made.fills = [
-        RecordedFill(ts_ns, ts_ns, instrument, side, 1, lots, ZERO, "USDT", False, 1)
-        for ts_ns, side, lots in fills
-    ]
+    for ts_ns, side, lots in fills:
+        event = FillEvent(
+            ts_ns=ts_ns, instrument=instrument, account_id="a", strategy_id="s", intent_id="s-1", client_order_id="o",
+            venue_trade_id="t", side=side, price_ticks=1, qty_lots=lots, fee=ZERO, fee_asset="USDT", is_maker=False,
+            ts_venue_ns=ts_ns,
+        )  # fmt: skip
+        made.fills.add(event, order_no=1, previous=-1)
     return made
 
 

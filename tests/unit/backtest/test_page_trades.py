@@ -10,8 +10,7 @@ from njord.backtest.page_trades import (
     SHORT_ENTRY,
     SHORT_EXIT,
     biggest,
-    fill_kinds,
-    mark_candles,
+    markers_of,
 )
 from njord.backtest.result import ResultFill, ResultTrip
 
@@ -28,6 +27,10 @@ def trip(pnl: str) -> ResultTrip:
         side="buy", ts_open_ns=0, ts_close_ns=1, qty="1", entry_price="1", exit_price="1", fees="0", pnl=pnl,
         return_fraction=None, symbol="X/USDT", strategy_id="s",
     )  # fmt: skip
+
+
+def fill_kinds(fills: list[ResultFill]) -> list[int]:
+    return markers_of(fills)["X/USDT"].kinds()
 
 
 def test_fills_are_told_apart_by_what_they_do_to_the_position() -> None:
@@ -55,11 +58,12 @@ def test_marks_lie_on_the_candle_that_holds_them_and_are_counted() -> None:
     prices = np.ones(3, dtype=np.int64)
     candles = Candles(10, np.array([100, 110, 130], dtype=np.int64), prices, prices, prices, prices, 3)
     at = [100, 109, 110, 125, 139, 140]
-    marks = mark_candles([fill("buy" if i % 2 == 0 else "sell", "1", ts) for i, ts in enumerate(at)], candles)
+    fills = [fill("buy" if i % 2 == 0 else "sell", "1", ts) for i, ts in enumerate(at)]
+    marks = markers_of(fills)["X/USDT"].marks(candles)
     found = list(zip(marks.candle, marks.kind, marks.n, strict=True))
     assert found == [(0, LONG_ENTRY, 1), (0, LONG_EXIT, 1), (1, LONG_ENTRY, 1), (1, LONG_EXIT, 1),
                      (2, LONG_ENTRY, 1), (2, LONG_EXIT, 1)]  # fmt: skip
-    crowd = mark_candles([fill("buy", "1", 101)] * 7, candles)
+    crowd = markers_of([fill("buy", "1", 101)] * 7)["X/USDT"].marks(candles)
     assert (crowd.candle, crowd.kind, crowd.n) == ([0], [LONG_ENTRY], [7])
 
 

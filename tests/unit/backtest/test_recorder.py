@@ -111,7 +111,7 @@ def test_the_hash_keeps_an_order_as_it_was_sent() -> None:
         update(OrderStatus.ACCEPTED, 13, OrderReason.AMENDED, qty_lots=4, limit_price_ticks=990),
         update(OrderStatus.CANCELED, 14, OrderReason.CANCEL_REQUESTED),
     )
-    assert made.order_lines() == ["O|10|BTC/USDT|buy|limit|gtc|1000|5|canceled/CANCEL_REQUESTED\n"]
+    assert list(made.order_lines()) == ["O|10|BTC/USDT|buy|limit|gtc|1000|5|canceled/CANCEL_REQUESTED\n"]
 
 
 def test_a_liquidation_is_an_order_line_of_its_own_where_it_happened() -> None:
@@ -127,7 +127,7 @@ def test_a_liquidation_is_an_order_line_of_its_own_where_it_happened() -> None:
         ),
         order("o3", 30),
     )
-    assert made.order_lines()[3:] == [
+    assert list(made.order_lines())[3:] == [
         "O|20|BTC/USDT|sell|market|ioc|0|5|liquidated\n",
         "F|20|3|400|5|0.5|USDT|0\n",
         "O|30|BTC/USDT|buy|limit|gtc|1000|5|\n",
@@ -199,7 +199,7 @@ def test_all_orders_are_written_in_batches_with_the_details_of_a_rejection(tmp_p
 
 
 def test_a_run_without_orders_writes_an_empty_file(tmp_path: Path) -> None:
-    write_orders(tmp_path / "orders.parquet", [], [BTC])
+    write_orders(tmp_path / "orders.parquet", follow().orders, [BTC])
     assert pl.read_parquet(tmp_path / "orders.parquet").height == 0
 
 

@@ -13,16 +13,16 @@ from njord.adapters.config_loader import load_config
 from njord.apps.synthetic import write_synthetic_csv
 from njord.backtest.account_books import account_books
 from njord.backtest.findings_input import facts_of, with_checks
-from njord.backtest.recorder import RecordedFill, RecordedFunding, RecordedOrder, Recorder
+from njord.backtest.recorder import RecordedFunding, Recorder
 from njord.backtest.reported import PricePiece
 from njord.backtest.result import RESULT_SCHEMA, BacktestResult
 from njord.backtest.run_data import n_within
 from njord.backtest.samples import positions_at, prices_at
 from njord.backtest.session import BacktestRequest, encode_result, prepare, run_backtest
-from njord.core.contracts import VENUE, FundingEvent
+from njord.core.contracts import VENUE, FillEvent, FundingEvent
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
-from njord.core.types import InstrumentKind, OrderType, Side, TimeInForce
+from njord.core.types import InstrumentKind, Side
 from njord.core.units import ZERO
 from njord.performance.contribution import in_all
 from njord.system import HostedSpec, SystemSpec
@@ -196,7 +196,7 @@ SPEC = SystemSpec(
 )  # fmt: skip
 
 
-def liquidated() -> Recorder:
+def liquidated(fee_asset: str = "USDT") -> Recorder:
     made = Recorder([PERPETUAL])
     trades = [
         ("a", BUY, 10_000, 300, "0.1"),
@@ -204,15 +204,12 @@ def liquidated() -> Recorder:
         (VENUE, SELL, 9_000, 400, "1.00000001"),
     ]
     for number, (owner, side, ticks, lots, fee) in enumerate(trades, start=1):
-        made.orders.append(
-            RecordedOrder(
-                order_no=number, ts_ns=number, instrument=0, strategy_id=owner, side=side, type=OrderType.MARKET,
-                tif=TimeInForce.IOC, limit_price_ticks=0, qty_lots=lots, sent=None,
-            )
+        fill = FillEvent(
+            ts_ns=number, instrument=0, account_id="main", strategy_id=owner, intent_id="", client_order_id="",
+            venue_trade_id=f"{number}", side=side, price_ticks=ticks, qty_lots=lots, fee=Decimal(fee),
+            fee_asset=fee_asset, is_maker=False, ts_venue_ns=number,
         )  # fmt: skip
-        made.fills.append(
-            RecordedFill(number, number, 0, side, ticks, lots, Decimal(fee), "USDT", False, number)
-        )
+        made.orders.fill(made.orders.add_unsent(fill, "filled"), fill)
     paid = FundingEvent(
         ts_ns=2, instrument=0, account_id="main", rate=Decimal("0.0001"), mark_ticks=10_000, amount=Decimal("-0.04"),
         asset="USDT", ts_venue_ns=2,
@@ -235,7 +232,9 @@ def test_a_liquidation_closes_every_strategys_holding_and_its_fee_and_funding_ar
     assert (second.strategy_id, second.realized_pnl, second.fees, second.funding) == (
         "b", Decimal(-10), Decimal("0.35000001"), Decimal("-0.01"),
     )  # fmt: skip
-    assert [(name, trip.qty) for name, trip in books.trips] == [("a", Decimal("0.3")), ("b", Decimal("0.1"))]
+    said = [books.trips.text_at(index) for index in range(2)]
+    assert [(each.strategy_id, each.qty) for each in said] == [("a", "0.3"), ("b", "0.1")]
+    assert len(books.trips) == 2
     assert not books.lots
 
 
@@ -245,10 +244,8 @@ def test_books_that_miss_the_ledgers_profit_by_the_last_digit_are_refused() -> N
 
 
 def test_a_fee_that_nothing_here_can_price_is_refused() -> None:
-    made = liquidated()
-    made.fills[0].fee_asset = "BNB"
     with pytest.raises(InvariantError, match="fee in BNB"):
-        account_books(SPEC, made, [Decimal(900)], PROFIT)
+        account_books(SPEC, liquidated("BNB"), [Decimal(900)], PROFIT)
 
 
 # --- samples and places ---
