@@ -27,7 +27,7 @@ from njord.backtest.simulation import simulate
 from njord.backtest.summing_up import Outcome
 from njord.core.errors import InvariantError, RunawayCascade, StrategyError
 from njord.core.instrument import Instrument
-from njord.core.units import EXACT, ZERO
+from njord.core.units import EXACT
 from njord.performance.returns import FloatArray
 from njord.performance.streaming import EquityStatistics
 from njord.performance.trades import trade_statistics
@@ -92,14 +92,16 @@ class OrderedEvaluator:
         except (RunawayCascade, StrategyError) as error:
             return Score(params=params, error=" ".join(str(error).split()))
 
-    # What is checked of a run is checked once: points differ in nothing but their parameters.
+    # What is checked of a run is checked once: points differ in nothing but their parameters, and windows in when they
+    # begin. A run that began later than its first bar would take the bars before for the past, and trade nothing there.
     def _prepared(
         self, params: Params, strategies: tuple[PreparedStrategy, ...], market: RecordedMarket
     ) -> Prepared:
         if self._base is None:
             request = replace(self._spec.request, params=(*self._spec.request.params, *texts_of(params)))
             self._base = prepare_on(request, self._spec.config, self._found, market, check_callbacks)
-        return replace(self._base, strategies=strategies, market=market)
+        started = replace(self._base.started, ts_ns=market.start_ns)
+        return replace(self._base, strategies=strategies, market=market, started=started)
 
 
 def texts_of(params: Params) -> tuple[str, ...]:
@@ -130,10 +132,8 @@ def score_of(params: Params, prepared: Prepared, outcome: Outcome, window: Windo
     ratios = statistics.bar
     ledger, recorder = outcome.system.ledger, outcome.recorder
     books = _books(prepared, outcome)
-    trades = trade_statistics(trip for _, trip in books.trips)
-    notional = ZERO
-    for fill in books.fills:
-        notional = EXACT.add(notional, fill.notional)
+    trades = trade_statistics(books.trips)
+    notional = EXACT.add(books.split.maker.notional, books.split.taker.notional)
     return Score(
         params=params,
         n_bars=statistics.n_points,

@@ -15,14 +15,14 @@ EngineChoice = Literal["auto", "fast", "ordered"]
 
 
 def open_evaluator(
-    spec: PointSpec, engine: EngineChoice = "auto", on_read: Callable[[], None] = lambda: None
+    spec: PointSpec, engine: EngineChoice = "auto", on_stage: Callable[[], None] = lambda: None
 ) -> Evaluator:
     """Return what evaluates points of `spec`; the caller closes it.
 
     Args:
         spec: What to open.
         engine: Which one.
-        on_read: Called when the fast engine has read the data, before it loads what is compiled.
+        on_stage: Called when the fast engine's compiler is loaded, and again when it has read the data.
 
     Raises:
         UserError: The strategy does not load, the data can not be used, or `engine` is "fast" and the run can not be fused.
@@ -32,8 +32,9 @@ def open_evaluator(
     from njord.backtest.fast_points import FastEvaluator  # Loads a compiler.
     from njord.backtest.fused_terms import NotFused
 
+    on_stage()
     try:
-        return FastEvaluator(spec, on_read)
+        return FastEvaluator(spec, on_stage)
     except NotFused as refusal:
         if engine == "fast":
             raise ConfigError(f"the fast engine can not run this: {refusal}", "use --engine auto") from None

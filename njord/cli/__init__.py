@@ -1,7 +1,8 @@
 """The command line. `main` turns whatever happens into one line and a documented exit code.
 
 0    done
-1    a check failed: doctor found something missing, replay or parity found a difference
+1    a check failed: doctor found something missing, replay or parity found a difference, what a sweep or a walk-forward
+     chose is overfit
 2    the input is wrong: a file, a flag, the configuration
 3    the strategy raised an error and was suspended; the report exists
 4    the journal, the disk, or a promise of the engine failed

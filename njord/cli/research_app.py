@@ -37,7 +37,8 @@ def sweep(
 
     Ctrl-C keeps what is done, and --resume FOLDER goes on; a killed sweep goes on likewise, to the same table.
 
-    Exit codes: 0 done, 2 wrong input, 3 every point failed, 4 the disk or the engine failed, 130 interrupted.
+    Exit codes: 0 done, 1 the verdict on the best point is overfit, 2 wrong input, 3 every point failed, 4 the disk or the
+    engine failed, 130 interrupted.
     """
     from njord.research.resident import keep_nothing_freed
 

@@ -15,7 +15,7 @@ from njord.adapters.config_loader import load_config
 from njord.backtest.point import point_spec
 from njord.backtest.points import EngineChoice
 from njord.backtest.request import load_strategies
-from njord.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_STRATEGY
+from njord.cli import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_STRATEGY
 from njord.cli.flags import known_instruments, parse_number
 from njord.cli.progress import Progress
 from njord.cli.request import Flags, request_of
@@ -79,7 +79,7 @@ def run(
         first = next((twin.inside.error for twin in result.top), "see the column error of points.parquet")
         print(f"njord: every point failed: {first}", file=sys.stderr)
         return EXIT_STRATEGY
-    return EXIT_OK
+    return EXIT_CHECK_FAILED if (result.honesty or {}).get("verdict") == "overfit" else EXIT_OK
 
 
 def _open(

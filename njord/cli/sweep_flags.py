@@ -14,10 +14,10 @@ class SweepFlags(FlagGroup, frozen=True, kw_only=True):
     objective: Annotated[
         str, typer.Option(help="sharpe, sortino, calmar, total_return, max_drawdown, ...")
     ] = "sharpe"
-    sampler: Annotated[str, typer.Option(help="grid, random, tpe or cmaes.")] = "grid"
-    pruner: Annotated[
-        str, typer.Option(help="none, median or halving: gives bad points up early (tpe, cmaes).")
-    ] = "none"
+    sampler: Annotated[str, typer.Option(help="grid, random or tpe.")] = "grid"
+    pruner: Annotated[str, typer.Option(help="none, median or halving: gives bad points up early (tpe).")] = (
+        "none"
+    )
     points: Annotated[int | None, typer.Option("--points", help="How many, for samplers but grid.")] = None
     workers: Annotated[str, typer.Option(help="How many processes, or dask://HOST:PORT.")] = "1"
     holdout: Annotated[

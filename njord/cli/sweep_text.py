@@ -1,7 +1,8 @@
 """What does a sweep say on the terminal? A forecast or a result in, lines of text out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from njord.research.forecast import Forecast
 from njord.research.sweep_result import SweepResult, TwinScore
@@ -48,9 +49,17 @@ def result_lines(result: SweepResult) -> list[str]:
         f"table    {result.folder / 'points.parquet'}",
     ]
     if result.honesty is not None:
-        verdict = f"verdict  {result.honesty['verdict']}: {result.honesty['because']}"
-        lines.insert(4, verdict)
+        lines[4:4] = _honesty(result.honesty)
     return lines
+
+
+def _honesty(report: Mapping[str, Any]) -> list[str]:
+    said = [f"verdict  {report['verdict']}: {report['because']}"]
+    n_held_out = report.get("n_held_out", 0)
+    if n_held_out:
+        looks = "one more trial" if n_held_out == 1 else f"{n_held_out:,} more trials"
+        said.append(f"counted  the hold-out is seen now: {looks} for whatever is tried next")
+    return said
 
 
 def _table(result: SweepResult) -> list[str]:

@@ -1,6 +1,5 @@
 """`njord walkforward`: flags to folds, the trainings with their progress, and what the tests say in a few lines."""
 
-import math
 import os
 import sys
 from contextlib import redirect_stdout
@@ -16,12 +15,12 @@ from njord.adapters.config_loader import load_config
 from njord.backtest.point import point_spec
 from njord.backtest.points import EngineChoice
 from njord.backtest.request import load_strategies
-from njord.backtest.utc import at
 from njord.cli import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_STRATEGY
 from njord.cli.flags import known_instruments
 from njord.cli.progress import Progress
 from njord.cli.request import Flags, request_of
 from njord.cli.walkforward_flags import WalkForwardFlags
+from njord.cli.walkforward_text import lines_of
 from njord.core.config import Config
 from njord.core.errors import ConfigError
 from njord.core.registry import nearest
@@ -30,17 +29,17 @@ from njord.research.axes import parse_axes
 from njord.research.executors import n_workers_of
 from njord.research.splits import Mode
 from njord.research.walkforward_page import write_page
-from njord.research.walkforward_result import WalkForward, chosen
+from njord.research.walkforward_result import WalkForward
 from njord.research.walkforward_session import OpenWalkForward, WalkForwardRequest, run_walk_forward
 from njord.research.walkforward_store import WalkForwardFolder, json_of, read_plan
 
 ENGINES: dict[str, EngineChoice] = {"auto": "auto", "fast": "fast", "ordered": "ordered"}
-MODES: dict[str, Mode] = {"rolling": "rolling", "anchored": "anchored"}
+MODES: dict[str, Mode] = {"rolling": "rolling", "anchored": "anchored", "cpcv": "cpcv"}
 _EXAMPLE = (
     "for example njord walkforward sma_cross --data BTCUSDT-1m.csv --param fast=5,10,20 --param slow=30,60"
 )
 # Flags that a resumed walk-forward has from its folder; workers may be others this time.
-_KEPT = ("folds", "mode", "train", "test", "purge", "embargo", "objective", "engine")
+_KEPT = ("folds", "mode", "test_folds", "train", "test", "purge", "embargo", "objective", "engine")
 
 
 class _Typed(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +105,7 @@ def _requested(
         test=walk.test,
         purge=walk.purge,
         embargo=walk.embargo,
+        n_test_folds=walk.test_folds,
         objective=walk.objective,
         engine=ENGINES[walk.engine],
     )
@@ -182,71 +182,3 @@ def verdict(result: WalkForward) -> str:
     """Return what the stitched curve shows; empty if its trial could not be counted."""
     report = (result.trial or {}).get("report")
     return "" if report is None else str(report["verdict"])
-
-
-# --- in words ---
-
-
-def lines_of(result: WalkForward, folder: Path) -> list[str]:
-    """Return the summary: the tests first, then how they compare with the trainings, then what it rests on."""
-    outside, plan = result.out_of_sample, result.plan
-    engine = f"{result.engine} engine" + (f" ({result.why_ordered})" if result.why_ordered else "")
-    held = f"purge {plan.purge}, embargo {plan.embargo}"
-    lines = [
-        f"walk     {result.strategy} on {result.symbol}: {plan.n_folds} folds, {plan.mode}, {held}; "
-        f"{result.n_points:,} points each by {result.objective}; {engine}",
-        *_table(result),
-        f"outside  Sharpe {_figure(outside.bar.sharpe)}, return {_percent(outside.total_return)}, drawdown "
-        f"{_percent(outside.max_drawdown)}, {outside.n_fills:,} fills in {outside.n_bars:,} bars, "
-        f"{result.n_positive} of {plan.n_folds} tests with a profit",
-        f"inside   Sharpe {_figure(result.inside_sharpe)} on average; efficiency (outside / inside) "
-        f"{_percent(result.efficiency)}",
-    ]
-    lines += [
-        f"drift    {each.name} {' '.join(value or '-' for value in each.values)}" for each in result.drift
-    ]
-    lines += _honesty(result)
-    lines += [f"assumed  {sentence}" for sentence in result.assumptions]
-    lines += [f"look     {warning}" for warning in result.warnings]
-    return [*lines, f"folder   {folder}"]
-
-
-def _honesty(result: WalkForward) -> list[str]:
-    trial = result.trial
-    if trial is None:
-        return []
-    if trial["report"] is None:
-        return [f"trial    {trial['says']}"]
-    report = trial["report"]
-    return [f"trial    {trial['says']}", f"verdict  {report['verdict']}: {report['because']}"]
-
-
-def _table(result: WalkForward) -> list[str]:
-    rows = [["fold", "test from", "bars", "inside", "outside", "return", "fills", "choice"]]
-    for fold in result.folds:
-        outside = fold.outside
-        rows.append(
-            [
-                f"{fold.number}",
-                at((fold.test.start_ns or 0) - result.interval_ns),  # Its first bar's open.
-                f"{fold.n_test:,}",
-                _figure(fold.inside_sharpe),
-                _figure(fold.outside_sharpe),
-                _percent(math.nan if outside is None else outside.total_return),
-                f"{0 if outside is None else outside.n_fills:,}",
-                chosen(fold),
-            ]
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
-
-
-def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:,.2f}"
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1%}"

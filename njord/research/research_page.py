@@ -78,6 +78,7 @@ def honesty_rows(report: dict[str, Any]) -> list[Row]:
             "the same, looked at alone",
         ),
         Row("Trials", Cell(f"{n:,}"), f"of this idea, ever{compared}"),
+        *_looks(report),
         Row(
             "Best by luck",
             ratio(report["expected_max_sharpe_annual"], _NO_SHARPE),
@@ -110,6 +111,14 @@ def honesty_rows(report: dict[str, Any]) -> list[Row]:
             "what a Sharpe of 1 inside was outside",
         ),
     ]
+
+
+# A result of before they were counted says nothing of them.
+def _looks(report: dict[str, Any]) -> list[Row]:
+    n = int(report.get("n_held_out", 0))
+    return (
+        [Row("Looks at the hold-out", Cell(f"{n:,}"), "trials more, for whatever is tried next")] if n else []
+    )
 
 
 def number(value: Any) -> float:

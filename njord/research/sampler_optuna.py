@@ -7,7 +7,6 @@ each worker; with one worker a seed decides everything.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from njord.core.errors import ConfigError
@@ -37,7 +36,7 @@ class OptunaSearch:
     """A study over the places of a grid.
 
     Args:
-        plan: Names sampler, pruner and seed.
+        plan: Names pruner and seed.
         grid: The combinations.
         n_workers: Points that are evaluated at a time.
 
@@ -45,7 +44,7 @@ class OptunaSearch:
         n_combinations: Of the grid.
 
     Raises:
-        ConfigError: Optuna, or what its sampler needs, is missing.
+        ConfigError: Optuna is missing.
     """
 
     def __init__(self, plan: SweepPlan, grid: Grid, n_workers: int) -> None:
@@ -53,7 +52,9 @@ class OptunaSearch:
         self._grid = grid
         self.n_combinations = grid.size
         self._study = optuna.create_study(
-            direction="maximize", sampler=_sampler(optuna, plan, n_workers), pruner=_pruner(optuna, plan)
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=plan.seed, constant_liar=n_workers > 1),
+            pruner=_pruner(optuna, plan),
         )
         self._complete = optuna.trial.TrialState.COMPLETE
         self._pruned = optuna.trial.TrialState.PRUNED
@@ -121,12 +122,8 @@ def need_optuna(sampler: str) -> Any:
     """Return Optuna.
 
     Raises:
-        ConfigError: It is missing, or what the sampler needs beside it.
+        ConfigError: It is missing.
     """
-    if sampler == "cmaes" and find_spec("cmaes") is None:  # Optuna's sampler is a coat around it.
-        raise ConfigError(
-            "--sampler cmaes needs the package cmaes", "pip install cmaes, or use --sampler tpe"
-        )
     try:
         import optuna
     except ImportError:
@@ -135,12 +132,6 @@ def need_optuna(sampler: str) -> Any:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
-
-
-def _sampler(optuna: Any, plan: SweepPlan, n_workers: int) -> Any:
-    if plan.sampler == "tpe":
-        return optuna.samplers.TPESampler(seed=plan.seed, constant_liar=n_workers > 1)
-    return optuna.samplers.CmaEsSampler(seed=plan.seed, warn_independent_sampling=False)
 
 
 def _pruner(optuna: Any, plan: SweepPlan) -> Any:

@@ -25,11 +25,12 @@ import msgspec
 
 from njord.core.errors import ConfigError
 
-Mode = Literal["rolling", "anchored"]
+Mode = Literal["rolling", "anchored", "cpcv"]
 Range = tuple[int, int]  # Of bars, half-open.
 TRAIN_TESTS = (
     3  # Where no length is given, the first training is about so many tests long (Pardo: tests of 25-35 %).
 )
+SPLITS_MAX = 1_000  # Of a combinatorial plan, each of them a training.
 
 
 class Fold(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +59,14 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How bars are to be divided.
 
     Attributes:
-        n_folds: How many trainings and tests.
-        mode: `rolling` trains on the last `train` bars, `anchored` on all from the first on.
+        n_folds: How many trainings and tests; cpcv: into how many groups the bars are cut.
+        mode: `rolling` trains on the last `train` bars, `anchored` on all from the first on; `cpcv` tests every choice of
+            `n_test_folds` groups, and trains on the others.
         train: Bars of a training (anchored: of the first one); None = what the tests leave.
         test: Bars of a test; None = what the training leaves, in equal parts.
-        purge: Bars before a test that no training of it has.
-        embargo: Bars behind a test that no later training has.
+        purge: Bars before a test that no training of it has; cpcv: on either side of it.
+        embargo: Bars behind a test that no later training has; cpcv: behind that purge.
+        n_test_folds: cpcv: how many groups a split tests; else 0.
     """
 
     n_folds: int
@@ -72,6 +75,7 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
     test: int | None = None
     purge: int = 0
     embargo: int = 0
+    n_test_folds: int = 0
 
 
 class CombinatorialSplit(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,30 @@ class CombinatorialSplit(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[int, ...]
     train: tuple[Range, ...]
     tests: tuple[Range, ...]
+
+
+def folds_of(n_bars: int, plan: SplitPlan) -> tuple[Fold, ...]:
+    """Divide `n_bars` bars as a plan says.
+
+    Raises:
+        ConfigError: The plan makes no sense, or there are too few bars.
+    """
+    return combinatorial_folds(n_bars, plan) if plan.mode == "cpcv" else walk_forward_folds(n_bars, plan)
+
+
+def paths_of(plan: SplitPlan) -> tuple[tuple[int, ...], ...]:
+    """Return the whole out-of-sample paths that the folds of a plan make: places in `folds_of`, in order of time.
+
+    A walk-forward has one, all of its folds.
+    """
+    if plan.mode != "cpcv":
+        return (tuple(range(plan.n_folds)),)
+    k = plan.n_test_folds
+    splits = list(combinations(range(plan.n_folds), k))
+    return tuple(
+        tuple(split * k + splits[split].index(group) for group, split in enumerate(path))
+        for path in backtest_paths(plan.n_folds, k)
+    )
 
 
 # --- walk-forward ---
@@ -121,6 +149,12 @@ def walk_forward_folds(n_bars: int, plan: SplitPlan) -> tuple[Fold, ...]:
 def _check(plan: SplitPlan) -> None:
     if plan.n_folds < 1:
         raise ConfigError(f"--folds must be >= 1, was {plan.n_folds}", "for example --folds 6")
+    if plan.n_test_folds and plan.mode != "cpcv":
+        raise ConfigError(f"--test-folds is of --mode cpcv, not of {plan.mode}", "leave it out")
+    _check_lengths(plan)
+
+
+def _check_lengths(plan: SplitPlan) -> None:
     for flag, value, least in (
         ("--train", plan.train, 1),
         ("--test", plan.test, 1),
@@ -194,6 +228,39 @@ def combinatorial_splits(
         # Purge and embargo of one test may lie in another one: what tests never trains, so nothing more is lost.
         splits.append(CombinatorialSplit(groups=groups, train=_without(((0, n_bars),), taken), tests=tests))
     return tuple(splits)
+
+
+def combinatorial_folds(n_bars: int, plan: SplitPlan) -> tuple[Fold, ...]:
+    """Return a fold for each test group of each split, split by split; those of one split have one training.
+
+    Raises:
+        ConfigError: The plan makes no sense, has too many splits, or leaves a split nothing to train on.
+    """
+    _check_lengths(plan)
+    if plan.train is not None or plan.test is not None:
+        raise ConfigError(
+            "--train and --test are of a walk-forward: cpcv cuts all bars into --folds equal groups",
+            "leave them out",
+        )
+    if not 1 <= plan.n_test_folds < plan.n_folds <= n_bars:
+        raise ConfigError(
+            f"--mode cpcv tests --test-folds of --folds groups of bars, was {plan.n_test_folds} of {plan.n_folds} on "
+            f"{n_bars:,} bars",
+            "for example --folds 6 --test-folds 2",
+        )
+    n_splits = math.comb(plan.n_folds, plan.n_test_folds)
+    if n_splits > SPLITS_MAX:
+        raise ConfigError(
+            f"{plan.n_test_folds} of {plan.n_folds} groups are {n_splits:,} splits, more than {SPLITS_MAX:,}",
+            "use fewer --folds",
+        )
+    splits = combinatorial_splits(n_bars, plan.n_folds, plan.n_test_folds, plan.purge, plan.embargo)
+    if not all(split.train for split in splits):
+        raise ConfigError(
+            f"a purge of {plan.purge:,} and an embargo of {plan.embargo:,} bars leave a split nothing to train on",
+            "use smaller ones, or fewer --folds",
+        )
+    return tuple(Fold(train=split.train, test=test) for split in splits for test in split.tests)
 
 
 def group_bounds(n_bars: int, n_groups: int) -> tuple[Range, ...]:

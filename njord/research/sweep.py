@@ -252,7 +252,8 @@ class Sweep:
         give_back()
         finisher.write(folder)
         give_back()
-        honesty = judge(plan, self._data, store, inside[0], state) if inside and state else None
+        seen = [score for score in outside if score is not None]
+        honesty = judge(plan, self._data, store, inside[0], seen, state) if inside and state else None
         twins = tuple(
             TwinScore(inside=best.score, outside=twin, neighbors=best.neighbors, n_neighbors=best.n_neighbors)
             for best, twin in zip(overview.best, outside, strict=True)

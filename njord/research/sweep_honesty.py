@@ -1,14 +1,19 @@
-"""How sure is the best of a sweep? Its rows and the trial ledger in; every point is counted as a trial, and the selection
-report of the best one comes out.
+"""How sure is the best of a sweep? Its rows and the trial ledger in; every evaluation is counted as a trial, and the
+selection report of the best point comes out.
+
+What was looked at on the hold-out is counted too: who reads ten results there and goes on with one of them has chosen it.
+For the best point itself this sweep's own looks do not count, because they came after the search had chosen it; those of
+every other sweep do.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from njord.adapters.clock import WallClock
 from njord.backtest.point import Score
@@ -30,8 +35,10 @@ PBO_POINTS_MAX = (
 _RECORD_POINTS = 50_000  # Of one line of the ledger.
 
 
-def judge(plan: SweepPlan, data: SweepData, store: SweepStore, best: Score, state: Path) -> dict[str, Any]:
-    """Count all points as trials, and return the selection report of the best one as JSON values.
+def judge(
+    plan: SweepPlan, data: SweepData, store: SweepStore, best: Score, held_out: Sequence[Score], state: Path
+) -> dict[str, Any]:
+    """Count all evaluations as trials, and return the selection report of the best point as JSON values.
 
     A ledger that can not be used costs no sweep: `error` says why, and the figures that count trials are of this sweep alone.
 
@@ -40,17 +47,27 @@ def judge(plan: SweepPlan, data: SweepData, store: SweepStore, best: Score, stat
         data: On what.
         store: All points.
         best: The best of them.
+        held_out: Those that were evaluated on the hold-out.
         state: The folder that holds the ledger.
+
+    Returns:
+        The report, with `n_held_out`: of the trials in the ledger, so many are this sweep's own looks at the hold-out,
+        which `n_trials` leaves out.
     """
     ledger, subject, error = TrialLedger(state / TRIALS_NAME), data.subject, ""
+    looks = list(_looks(plan, data, held_out))
+    n_looks = len({look.identity for look in looks})
     ts_ns = WallClock().now_ns()
     try:
         points = _trials(plan, data, store)
         while some := list(islice(points, _RECORD_POINTS)):
             ledger.add(subject.record("sweep", ts_ns, data.interval_ns, some))
-        count = ledger.count(subject.idea, data.interval_ns, synthetic=subject.synthetic)
+        if looks:
+            ledger.add(subject.record("sweep", ts_ns, data.interval_ns, looks))
+        found = ledger.count(subject.idea, data.interval_ns, synthetic=subject.synthetic)
+        count = replace(found, n=found.n - n_looks)
     except DataError as failure:
-        error = str(failure)
+        error, n_looks = str(failure), 0
         sharpes = store.column("sharpe")[~store.has_error()] / _yearly(data)
         sharpes = sharpes[np.isfinite(sharpes)]
         count = TrialCount(
@@ -60,7 +77,7 @@ def judge(plan: SweepPlan, data: SweepData, store: SweepStore, best: Score, stat
             variance_sharpe=float(sharpes.var(ddof=1)) if sharpes.size > 1 else math.nan,
         )
     report = assess(_ratios(best, data), count, _blocks(store))
-    return {"idea": subject.idea, **_plain(report), "error": error}
+    return {"idea": subject.idea, **_plain(report), "n_held_out": n_looks, "error": error}
 
 
 def _plain(report: SelectionReport) -> dict[str, Any]:
@@ -76,6 +93,15 @@ def _trials(plan: SweepPlan, data: SweepData, store: SweepStore) -> Iterator[Tri
         text = data.canonical(grid.at(index))
         identity = data.subject.identity(text, window.start_ns, window.end_ns)
         yield Trial(identity, math.nan if has_failed else sharpe / yearly)
+
+
+def _looks(plan: SweepPlan, data: SweepData, held_out: Sequence[Score]) -> Iterator[Trial]:
+    if plan.holdout is None:
+        return
+    start_ns, end_ns = plan.holdout.start_ns, plan.holdout.end_ns
+    for score in held_out:
+        identity = data.subject.identity(data.canonical(score.params), start_ns, end_ns)
+        yield Trial(identity, math.nan if score.error else score.sharpe / _yearly(data))
 
 
 def _yearly(data: SweepData) -> float:

@@ -14,8 +14,8 @@ from njord.research.axes import Axis
 PLAN = "plan.json"
 RESULT = "sweep.json"
 TABLE = "points.parquet"
-SAMPLERS = ("grid", "random", "tpe", "cmaes")
-OF_OPTUNA = frozenset({"tpe", "cmaes"})
+SAMPLERS = ("grid", "random", "tpe")
+OF_OPTUNA = frozenset({"tpe"})
 PRUNERS = ("none", "median", "halving")
 
 # What can be searched for, and which way is better.

@@ -1,7 +1,7 @@
 """Does choosing parameters on the past pay in the future? Points and folds in, what each fold chose and how it did out.
 
-Each fold evaluates every point on its training, takes the best by the objective (the first of equals), and runs it on the
-test that follows, flat and with the whole capital at its start, warmed up on the bars before. Where no point has a defined
+Each fold evaluates every point on its training, takes the best by the objective (the first of equals), and runs it on its
+test, flat and with the whole capital at its start, warmed up on the bars before. Where no point has a defined
 objective the fold stays out of the market. What is chosen depends on the training alone; what is finished is kept by
 `walkforward_store.py`, so that an interrupted walk-forward goes on where it was.
 """
@@ -20,7 +20,7 @@ from njord.core.errors import ConfigError
 from njord.performance.ratios import ReturnMoments, ratios_of
 from njord.performance.returns import FloatArray, simple_returns
 from njord.research.grid import Grid
-from njord.research.splits import Fold
+from njord.research.splits import Fold, Mode, Range
 from njord.research.sweep_result import OBJECTIVES
 
 # What a training of several pieces has as well: the others are not made of those of the pieces.
@@ -131,16 +131,17 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
         return Window(int(self.times_ns[start]), int(self.times_ns[end - 1]) + 1)
 
 
-def check_trainings(objective: str, folds: Sequence[Fold]) -> None:
+def check_trainings(objective: str, folds: Sequence[Fold], mode: Mode = "rolling") -> None:
     """Refuse an objective that trainings with holes do not have.
 
     Raises:
         ConfigError: In one line, which and why.
     """
     if objective not in OF_PIECES and any(len(fold.train) > 1 for fold in folds):
+        why, else_ = ("--mode cpcv", "--mode rolling") if mode == "cpcv" else ("--embargo", "--embargo 0")
         raise ConfigError(
-            f"--embargo leaves trainings of several pieces, which have no {objective} together",
-            f"use --objective {' or '.join(OF_PIECES)}, or --embargo 0",
+            f"{why} leaves trainings of several pieces, which have no {objective} together",
+            f"use --objective {' or '.join(OF_PIECES)}, or {else_}",
         )
 
 
@@ -166,18 +167,30 @@ def run_folds(
         UserError: The data are not fit, or a chosen point can not be run.
     """
     runs = dict(done or {})
-    missing = [number for number in range(1, len(walk.folds) + 1) if number not in runs]
+    missing = _missing(walk, runs)
     trainings = {number: _Training(walk) for number in missing}
     n_done, n_total = 0, len(missing) * walk.grid.size
-    for (number, first), scored in scorer(_tasks(walk, missing)):
+    for (number, first), scored in scorer(_tasks(walk, list(missing))):
         training = trainings[number]
         training.take(first, scored)
         n_done += len(scored)
         progress(n_done, n_total)
         if training.is_complete:
-            runs[number] = _tested(walk, number, trainings.pop(number), curves)
-            keep(runs[number])
+            for each in missing[number]:
+                runs[each] = _tested(walk, each, training, curves)
+                keep(runs[each])
+            del trainings[number]
     return [runs[number] for number in range(1, len(walk.folds) + 1)]
+
+
+# Folds of one training are trained once: numbers by that of the first of them.
+def _missing(walk: Walk, runs: Mapping[int, FoldRun]) -> dict[int, list[int]]:
+    first: dict[tuple[Range, ...], int] = {}
+    missing: dict[int, list[int]] = {}
+    for number, fold in enumerate(walk.folds, start=1):
+        if number not in runs:
+            missing.setdefault(first.setdefault(fold.train, number), []).append(number)
+    return missing
 
 
 def _tasks(walk: Walk, numbers: Sequence[int]) -> Iterator[Task]:

@@ -21,12 +21,13 @@ from njord.research.research_page import (
     write,
 )
 from njord.research.walkforward_page_drawings import choices, curve, sharpes, splits
+from njord.research.walkforward_page_paths import path_plot, path_said, path_table
 from njord.research.walkforward_store import CURVE, read_result
 
 PAGE = "walkforward.html"
 FOLDS_MAX = 200  # Rows of tables and drawings.
 _SECTIONS = (
-    ("curve", "Out of sample"), ("folds", "Inside and outside"), ("choices", "Choices"), ("splits", "Splits"),
+    ("curve", "Out of sample"), ("paths", "Paths"), ("folds", "Inside and outside"), ("choices", "Choices"), ("splits", "Splits"),
     ("honesty", "Honesty"), ("run", "How it was run"),
 )  # fmt: skip
 
@@ -46,27 +47,30 @@ def write_page(folder: Path) -> Path:
 
 def _context(result: dict[str, Any], folder: Path) -> dict[str, Any]:
     plan, report = result["plan"], (result["trial"] or {}).get("report")
-    folds = result["folds"][:FOLDS_MAX]
+    folds, paths = result["folds"][:FOLDS_MAX], result.get("paths")
     n_left = len(result["folds"]) - len(folds)
     return {
-        "kind": "walk-forward",
+        "kind": "walk-forward" if paths is None else "cross-validation",
         "title": clip(f"{result['strategy']} on {result['symbol']}"),
         "badges": [
-            plural(plan["n_folds"], "fold"),
+            plural(plan["n_folds"], "fold" if paths is None else "group"),
             clip(plan["mode"]),
             f"{plural(result['n_points'], 'point')} each",
             clip(", ".join(name for name, _ in result["data"])),
         ],
         "verdict": verdict_of(report, _why_none(result), _says(result)),
-        "sections": _SECTIONS,
+        "sections": [each for each in _SECTIONS if each[0] != "paths" or paths is not None],
         "tiles_": _tiles(result),
         "warnings": [clip(each) for each in result["warnings"]],
         "error": clip(result["error"]),
         "curve": curve(result, folder / CURVE),
+        "paths": None if paths is None else path_plot(paths),
+        "path_table": None if paths is None else path_table(paths),
+        "path_said": "" if paths is None else path_said(paths),
         "sharpes": sharpes(folds),
         "table": _table(result, folds, n_left),
         "drift": _drift(result),
-        "choices": choices(result, folds),
+        "choices": choices(result, folds[:: plan.get("n_test_folds") or 1]),
         "splits": splits(result, folds),
         "split_said": _split_said(result),
         "honesty": [] if report is None else honesty_rows(report),
@@ -84,9 +88,12 @@ def _why_none(result: dict[str, Any]) -> str:
 
 
 def _says(result: dict[str, Any]) -> list[str]:
-    outside, n_folds = result["out_of_sample"], len(result["folds"])
+    outside, n_folds, paths = result["out_of_sample"], len(result["folds"]), result.get("paths")
+    how = "Chosen on the past, tested on what followed"
+    if paths is not None:
+        how = f"Path {paths['middle']}, the one in the middle, each part tested by a choice that had not seen it"
     said = [
-        f"Chosen on the past, tested on what followed: a Sharpe of {sharpe_text(outside['bar']['sharpe'])} and a return of "
+        f"{how}: a Sharpe of {sharpe_text(outside['bar']['sharpe'])} and a return of "
         f"{_share(outside['total_return'])} out of sample; {result['n_positive']} of {plural(n_folds, 'test')} earned money."
     ]
     efficiency = number(result["efficiency"])
@@ -95,7 +102,7 @@ def _says(result: dict[str, Any]) -> list[str]:
         said.append(
             f"Inside, the same choices had a mean Sharpe of {sharpe_text(result['inside_sharpe'])}: {left} was left outside."
         )
-    return said
+    return said if paths is None else [*said, path_said(paths)]
 
 
 def _share(value: Any, decimals: int = 1) -> str:
@@ -196,6 +203,12 @@ def _split_said(result: dict[str, Any]) -> str:
     def bars(n: int) -> str:
         return f"{plural(n, 'bar')} ({duration(n * interval)})" if n else "0 bars"
 
+    if result.get("paths") is not None:
+        return (
+            f"A fold is one test group of one split, and the {plan['n_test_folds']} folds of a split have one training. The "
+            f"first one has {bars(first['n_train'])}, its first test {bars(first['n_test'])}. Purged on either side of a "
+            f"test: {bars(plan['purge'])}; embargo behind that: {bars(plan['embargo'])}."
+        )
     return (
         f"The first training has {bars(first['n_train'])}, its test {bars(first['n_test'])}. Purged before a test: "
         f"{bars(plan['purge'])}, which no training of it has. Embargo behind a test: {bars(plan['embargo'])}, which no later "

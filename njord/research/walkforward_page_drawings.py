@@ -176,7 +176,10 @@ def splits(result: dict[str, Any], folds: list[dict[str, Any]]) -> Plot:
                     f"{name} trains on",
                 )
             )
+        is_cpcv = plan["mode"] == "cpcv"
         last = fold["train"][-1]["end_ns"] - 1
+        if is_cpcv:  # Behind the test, too; another test's bars may be between a training and this one.
+            last = max(start_ns, test["start_ns"] - (1 + plan["purge"]) * interval)
         if test["start_ns"] - interval > last:
             drawn.rects.append(
                 _part(across, row, index, last, test["start_ns"] - interval, "held", f"{name}, purged:")
@@ -192,11 +195,11 @@ def splits(result: dict[str, Any], folds: list[dict[str, Any]]) -> Plot:
                 f"{name} is tested on",
             )
         )
-        after = min(test["end_ns"] - 1 + plan["embargo"] * interval, end_ns)
+        kept_ns = (plan["embargo"] + plan["purge"] * is_cpcv) * interval
+        after = min(test["end_ns"] - 1 + kept_ns, end_ns)
         if after > test["end_ns"] - 1:
-            drawn.rects.append(
-                _part(across, row, index, test["end_ns"] - 1, after, "held", f"{name}, embargo:")
-            )
+            what = f"{name}, purge and embargo:" if is_cpcv else f"{name}, embargo:"
+            drawn.rects.append(_part(across, row, index, test["end_ns"] - 1, after, "held", what))
     return drawn
 
 

@@ -64,6 +64,47 @@ class OutOfSample(msgspec.Struct, frozen=True, kw_only=True):
     daily: Ratios
 
 
+class PathFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole path out of sample; a float that is not defined is NaN.
+
+    Attributes:
+        number: From 1.
+        sharpe: Annualized, of the returns per bar.
+        n_fills: Of all its tests.
+    """
+
+    number: int
+    sharpe: float
+    total_return: float
+    max_drawdown: float
+    n_fills: int
+
+
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
+    """All paths of a combinatorial cross-validation.
+
+    Attributes:
+        n_splits: Choices of test groups, each with a training of its own.
+        middle: Number of the path whose Sharpe ratio is the median (of an even number the lower one of the two), the
+            first of those that have none if none has.
+        mean: Of the Sharpe ratios that are defined; NaN if none is.
+        deviation: Likewise, with ddof=1; NaN for fewer than two.
+        least: The lowest.
+        most: The highest.
+        n_positive: Paths with a Sharpe ratio above 0.
+        each: In order.
+    """
+
+    n_splits: int
+    middle: int
+    mean: float
+    deviation: float
+    least: float
+    most: float
+    n_positive: int
+    each: tuple[PathFigures, ...]
+
+
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """How one parameter moved from fold to fold; folds without a choice are left out.
 
@@ -106,7 +147,7 @@ class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
         out_of_sample: Of the stitched curve.
         inside_sharpe: Mean of the folds' Sharpe ratios inside.
         efficiency: Walk-forward efficiency of the whole: the stitched curve's Sharpe ratio over `inside_sharpe`.
-        n_positive: Folds whose test ended with a profit.
+        n_positive: Folds whose test ended with a profit; of a combinatorial one several have the same bars.
         n_idle: Folds that chose nothing and stayed out.
         drift: Of every axis.
         assumptions: In sentences, what this rests on.
@@ -114,6 +155,8 @@ class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
         error: The first error that a chosen point raised on its test.
         trial: Which trial of its idea this is, and what is left of the stitched curve's Sharpe ratio once they are
             counted (see `walkforward_trial`); null if nobody counts.
+        paths: Of a combinatorial cross-validation, whose stitched curve is the path in the middle; null of a walk-forward,
+            which has one path.
     """
 
     schema: int = SCHEMA
@@ -146,6 +189,7 @@ class WalkForward(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     error: str
     trial: dict[str, Any] | None = None
+    paths: Paths | None = None
 
 
 def stitch(runs: Sequence[FoldRun], capital: float) -> Stitched:

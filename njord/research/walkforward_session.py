@@ -24,7 +24,7 @@ from njord.research import sweep_worker
 from njord.research.axes import Axis
 from njord.research.executors import Workers
 from njord.research.grid import Grid
-from njord.research.splits import Fold, Mode, SplitPlan, walk_forward_folds
+from njord.research.splits import Fold, Mode, SplitPlan, folds_of, paths_of
 from njord.research.sweep_result import check_objective
 from njord.research.sweep_worker import Opening
 from njord.research.walkforward import (
@@ -38,7 +38,9 @@ from njord.research.walkforward import (
     check_trainings,
     run_folds,
 )
+from njord.research.walkforward_paths import figures_of
 from njord.research.walkforward_result import (
+    Drift,
     Stitched,
     WalkForward,
     drift_of,
@@ -56,6 +58,7 @@ BARS_TOGETHER = 200_000  # Of a task on the ordered engine: about a second.
 FAST_TOGETHER = 4_096  # Points of a task on the fast engine.
 TOGETHER_MAX = 64
 ENOUGH_FOLDS = 4  # To say of a parameter that it drifts.
+TESTED_FOLDS = 2  # Of a combinatorial split: the book's own choice.
 FEW_FILLS = 30  # Outside; below, a Sharpe ratio says little.
 
 
@@ -65,12 +68,13 @@ class WalkForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         spec: What all points share.
         axes: What varies.
-        n_folds: Trainings and tests.
-        mode: `rolling` or `anchored`.
+        n_folds: Trainings and tests; cpcv: groups.
+        mode: `rolling`, `anchored` or `cpcv`.
         train: Bars, or a time such as 30d; None = what the tests leave.
         test: Likewise; None = what the training leaves.
         purge: Bars before a test that do not train.
         embargo: Bars behind a test that no later training has.
+        n_test_folds: cpcv: how many groups a split tests; None = 2 there.
         objective: What is best.
         engine: What scores points.
     """
@@ -83,6 +87,7 @@ class WalkForwardRequest(msgspec.Struct, frozen=True, kw_only=True):
     test: str | None = None
     purge: int = 0
     embargo: int = 0
+    n_test_folds: int | None = None
     objective: str = "sharpe"
     engine: EngineChoice = "auto"
 
@@ -113,16 +118,9 @@ class OpenWalkForward:
         try:
             self.prepared = self._first_accepted()
             self.interval_ns = min(each.interval_ns for each in self.prepared.market.sources)
-            self.plan = SplitPlan(
-                n_folds=request.n_folds,
-                mode=request.mode,
-                train=bars_of("--train", request.train, self.interval_ns),
-                test=bars_of("--test", request.test, self.interval_ns),
-                purge=request.purge,
-                embargo=request.embargo,
-            )
-            self.folds: tuple[Fold, ...] = walk_forward_folds(self.curves.times_ns.size, self.plan)
-            check_trainings(request.objective, self.folds)
+            self.plan = self._plan()
+            self.folds: tuple[Fold, ...] = folds_of(self.curves.times_ns.size, self.plan)
+            check_trainings(request.objective, self.folds, request.mode)
             self.evaluator: Evaluator = open_evaluator(request.spec, request.engine)
         except BaseException:
             self.curves.close()
@@ -150,6 +148,19 @@ class OpenWalkForward:
         """The strategy's id and its symbols, for the folder's name."""
         symbols = [each.symbol for each in self.prepared.market.instruments]
         return (self.prepared.strategies[0].strategy_id, *symbols)
+
+    def _plan(self) -> SplitPlan:
+        request = self.request
+        usual = TESTED_FOLDS if request.mode == "cpcv" else 0
+        return SplitPlan(
+            n_folds=request.n_folds,
+            mode=request.mode,
+            train=bars_of("--train", request.train, self.interval_ns),
+            test=bars_of("--test", request.test, self.interval_ns),
+            purge=request.purge,
+            embargo=request.embargo,
+            n_test_folds=usual if request.n_test_folds is None else request.n_test_folds,
+        )
 
     # A strategy may refuse combinations; one that refuses them all has its own words for it.
     def _first_accepted(self) -> Prepared:
@@ -271,8 +282,14 @@ def sum_up(opened: OpenWalkForward, runs: Sequence[FoldRun]) -> tuple[WalkForwar
     """Return the whole result of finished folds, and the stitched curve."""
     request, market, walk = opened.request, opened.prepared.market, opened.walk
     folds = tuple(run.result for run in runs)
-    curve = stitch(runs, walk.capital)
-    outside = out_of_sample(curve, runs, walk.capital, opened.interval_ns)
+    every = [[runs[at] for at in path] for path in paths_of(opened.plan)]
+    paths = None
+    if opened.plan.mode == "cpcv":
+        n_splits = len(runs) // opened.plan.n_test_folds
+        paths = figures_of(every, n_splits, walk.capital, opened.interval_ns)
+    own = every[0 if paths is None else paths.middle - 1]
+    curve = stitch(own, walk.capital)
+    outside = out_of_sample(curve, own, walk.capital, opened.interval_ns)
     result = WalkForward(
         id=opened.id,
         njord_version=njord.__version__,
@@ -298,17 +315,31 @@ def sum_up(opened: OpenWalkForward, runs: Sequence[FoldRun]) -> tuple[WalkForwar
         efficiency=whole_efficiency(folds, outside),
         n_positive=sum(fold.outside is not None and fold.outside.total_return > 0 for fold in folds),
         n_idle=sum(fold.outside is None for fold in folds),
-        drift=drift_of(request.axes, folds),
+        drift=_drift(opened, folds),
         assumptions=_assumptions(opened),
         warnings=tuple(_warnings(opened, folds, outside.n_fills)),
         error=next((fold.outside.error for fold in folds if fold.outside and fold.outside.error), ""),
+        paths=paths,
     )
     return result, curve
+
+
+# One fold of each training: those that share one have made one choice.
+def _drift(opened: OpenWalkForward, folds: Sequence[FoldResult]) -> tuple[Drift, ...]:
+    return drift_of(opened.request.axes, folds[:: opened.plan.n_test_folds or 1])
+
+
+_OF_CPCV = (
+    "Trainings lie behind their tests, too: no path could have been traded. They show how much a result depends on "
+    "which past it was chosen on.",
+    "The paths share data and trainings, so that the deviation between them is not the error of their mean.",
+)
 
 
 def _assumptions(opened: OpenWalkForward) -> tuple[str, ...]:
     spec, plan = opened.prepared.spec, opened.plan
     return (
+        *(_OF_CPCV if plan.mode == "cpcv" else ()),
         f"Every training and every test starts flat with the whole capital of {spec.capital:f} {spec.report_asset}: no "
         "position is carried from one test into the next.",
         "At the end of a test what is held is valued at the last price: the costs of closing it, and of opening it "
@@ -316,7 +347,8 @@ def _assumptions(opened: OpenWalkForward) -> tuple[str, ...]:
         "A strategy is warmed up on the bars before its window, purged ones included; what it proposes there is refused.",
         "The out-of-sample curve chains the returns of the tests bar by bar, as an account would that compounds.",
         f"In every training the best point by {opened.request.objective} is chosen, the first of equals in the order of "
-        f"the axes; {plan.purge} bars before a test are purged, {plan.embargo} behind it embargoed.",
+        f"the axes; {plan.purge} bars {'on either side of' if plan.mode == 'cpcv' else 'before'} a test are purged, "
+        f"{plan.embargo} behind it embargoed.",
         "Tests run on the ordered engine, with the risk profile, fees and slippage of a backtest.",
     )
 
@@ -339,7 +371,7 @@ def _warnings(opened: OpenWalkForward, folds: Sequence[FoldResult], n_fills: int
     first = opened.folds[0].train[0][0]
     if first and opened.plan.mode == "rolling":
         yield f"the first {first:,} bars are in no training: the lengths leave them over"
-    for each in drift_of(opened.request.axes, folds):
+    for each in _drift(opened, folds):
         if len(each.values) >= ENOUGH_FOLDS and each.mean_step >= each.random_step:
             yield f"{each.name} moves from fold to fold as far as draws at random would"
     if math.isnan(mean_inside(folds)):

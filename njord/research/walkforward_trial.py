@@ -72,7 +72,7 @@ def _points(
     subject: TrialSubject, prepared: Prepared, walk: Walk, runs: Sequence[FoldRun]
 ) -> Iterator[Trial]:
     trained = [each for fold in walk.folds for each in fold.train]
-    window = walk.window(trained[0][0], trained[-1][1])
+    window = walk.window(min(start for start, _ in trained), max(end for _, end in trained))
     sharpes = np.array([run.sharpes for run in runs]) / math.sqrt(walk.periods_per_year)
     for index in range(walk.grid.size):
         try:

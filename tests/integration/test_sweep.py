@@ -13,13 +13,15 @@ import polars as pl
 import pytest
 
 from njord.apps.synthetic import write_synthetic_csv
+from njord.cli import run
 from njord.core.errors import ConfigError
 from njord.research.axes import Axis
 from njord.research.sweep_result import PLAN, RESULT, TABLE, read_result
 from njord.research.sweep_store import LEDGER, ROWS
+from tests.integration.dask_cluster import cluster
 from tests.integration.sweep_child import opened, sweep, wishes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CHILD = Path(__file__).with_name("sweep_child.py")
 NJORD = Path(sys.executable).with_name("njord")
 # The strategy of a worker that dies once: it leaves a file, so that the next one lives.
@@ -58,38 +60,9 @@ def table(data: Path) -> bytes:
 
 @pytest.fixture
 def dask(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two workers, processes of their own on 127.0.0.1."""
-    found = tmp_path / "scheduler.json"
-    own = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    own["DASK_DISTRIBUTED__DIAGNOSTICS__NVML"] = "false"
-    tool = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    start = [*tool, "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(found)]
-    processes = [_quiet(start, own, tmp_path)]
-    try:
-        address = _address(found)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--host", "127.0.0.1"]
-        worker += ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"]
-        processes += [_quiet([*worker, "--name", f"w{number}"], own, tmp_path) for number in range(2)]
-        yield address.replace("tcp://", "dask://")
-    finally:
-        for process in reversed(processes):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _quiet(command: list[str], env: dict[str, str], folder: Path) -> "subprocess.Popen[bytes]":
-    with (folder / "dask.log").open("ab") as log:
-        return subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-
-
-def _address(found: Path) -> str:
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        if found.exists() and (text := found.read_text()).strip():
-            address: str = json.loads(text)["address"]
-            return address
-        time.sleep(0.05)
-    raise AssertionError("no scheduler came up")
+    """Two workers of a scheduler, processes of their own."""
+    with cluster(tmp_path) as address:
+        yield address
 
 
 def test_the_table_is_the_full_product_without_what_the_strategy_refuses(data: Path, table: bytes) -> None:
@@ -107,6 +80,15 @@ def test_the_table_is_the_full_product_without_what_the_strategy_refuses(data: P
 def test_two_workers_make_the_table_of_one(data: Path, table: bytes, tmp_path: Path) -> None:
     sweep(data, tmp_path / "two", wishes("2"))
     assert (tmp_path / "two" / TABLE).read_bytes() == table
+
+
+def test_two_threads_on_the_fast_engine_make_the_table_of_one(data: Path, tmp_path: Path) -> None:
+    tables = []
+    for workers in ("1", "2"):
+        result = sweep(data, tmp_path / workers, wishes(workers, engine="fast"))
+        assert result.engine == "fast"
+        tables.append((tmp_path / workers / TABLE).read_bytes())
+    assert tables[0] == tables[1]
 
 
 def test_a_killed_sweep_goes_on_to_the_same_bytes(data: Path, table: bytes, tmp_path: Path) -> None:
@@ -156,6 +138,9 @@ def test_dask_makes_the_same_table_though_a_worker_is_killed(
     sweep(data, tmp_path / "killed", wishes(dask), str(strategy))
     assert mark.exists()
     assert (tmp_path / "killed" / TABLE).read_bytes() == table
+    for name, workers in (("fused", dask), ("fused-here", "1")):
+        assert sweep(data, tmp_path / name, wishes(workers, engine="fast")).engine == "fast"
+    assert (tmp_path / "fused" / TABLE).read_bytes() == (tmp_path / "fused-here" / TABLE).read_bytes()
 
 
 def test_no_scheduler_is_one_line(data: Path, tmp_path: Path) -> None:
@@ -164,14 +149,22 @@ def test_no_scheduler_is_one_line(data: Path, tmp_path: Path) -> None:
         sweep(data, tmp_path / "none", wishes("dask://127.0.0.1:1"))
 
 
-@pytest.mark.parametrize("pruner", ["none", "median"])
+def test_a_search_that_learns_says_which_extra_it_lacks(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)  # As if it were not installed.
+    with pytest.raises(ConfigError, match=r"--sampler tpe needs Optuna; pip install 'njord-quant\[sweep\]'"):
+        sweep(data, tmp_path / "none", wishes("1", sampler="tpe", n_points=5))
+
+
+@pytest.mark.parametrize("pruner", ["none", "median", "halving"])
 def test_a_search_that_learns_is_decided_by_its_seed_and_goes_on_as_it_would_have(
     data: Path, tmp_path: Path, pruner: str
 ) -> None:
     asked = wishes("1", sampler="tpe", pruner=pruner, n_points=25)
     whole = sweep(data, tmp_path / "whole", asked)
     assert whole.n_points == 25
-    assert (whole.n_pruned > 0) == (pruner == "median")
+    assert (whole.n_pruned > 0) == (pruner != "none")
     bytes_whole = (tmp_path / "whole" / TABLE).read_bytes()
 
     folder = tmp_path / "stopped"
@@ -218,7 +211,7 @@ def test_the_other_bundled_strategies_can_be_swept(
 
 def njord(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [str(NJORD), "sweep", *words], cwd=cwd, capture_output=True, text=True, timeout=50, check=False
+        [str(NJORD), "sweep", *words], cwd=cwd, capture_output=True, text=True, timeout=200, check=False
     )
 
 
@@ -233,14 +226,31 @@ def test_the_verb_forecasts_sweeps_and_shows_both_samples(data: Path, tmp_path: 
     assert "forecast 9 of 9 combinations" in done.stderr
     result = json.loads(done.stdout)
     assert len(result["top"]) == 9
-    assert result["honesty"]["n_trials"] == 9
+    assert (result["honesty"]["n_trials"], result["honesty"]["n_held_out"]) == (9, 9)
     points = pl.read_csv(tmp_path / "points.csv")
     assert points.height == 9
     assert points["sharpe"].to_list() == points["sharpe"].sort(descending=True).to_list()
     again = njord(*asked, "--holdout", "0", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "in sample only" in again.stdout
-    assert "after 18 trials" in again.stdout  # Another window: other trials.
+    assert (
+        "after 27 trials" in again.stdout
+    )  # Another window: other trials; and the nine looks at the hold-out.
+    assert "hold-out is seen" not in again.stdout
+    same = njord(*asked, cwd=tmp_path)
+    assert "after 18 trials" in same.stdout  # All but its own looks, which chose nothing.
+    assert "counted  the hold-out is seen now: 9 more trials for whatever is tried next" in same.stdout
+
+
+def test_a_ledger_that_can_not_be_used_costs_no_sweep_and_counts_no_look(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var" / "state" / "trials.ndjson").mkdir(parents=True)
+    asked = ["sma_cross", "--data", str(data), "--param", "fast=5,10", "--param", "slow=30,60"]
+    assert run(["sweep", *asked, "--root", str(tmp_path), "--json"]) in (0, 1)
+    honesty = json.loads(capsys.readouterr().out)["honesty"]
+    assert (honesty["n_trials"], honesty["n_held_out"]) == (4, 0)
+    assert "the trial ledger" in honesty["error"]
 
 
 def test_ctrl_c_keeps_what_is_done_leaves_no_child_and_prints_how_to_go_on(
@@ -257,7 +267,7 @@ def test_ctrl_c_keeps_what_is_done_leaves_no_child_and_prints_how_to_go_on(
     ) as child:
         ledger = _wait_for_chunk(tmp_path)
         os.killpg(child.pid, signal.SIGINT)  # As a terminal does: parent and children.
-        _, said = child.communicate(timeout=40)
+        _, said = child.communicate(timeout=200)
     assert child.returncode == 130
     assert "Traceback" not in said
     (folder,) = [
@@ -272,7 +282,7 @@ def test_ctrl_c_keeps_what_is_done_leaves_no_child_and_prints_how_to_go_on(
 
 
 def _wait_for_chunk(folder: Path) -> Path:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         for ledger in folder.glob(f"var/reports/*/{LEDGER}"):
             if ledger.stat().st_size:
@@ -293,14 +303,16 @@ def _wait_for_chunk(folder: Path) -> Path:
         (["--param", "fast=5,6", "--sampler", "random"], "needs to know how many points"),
         (["--param", "fast=5,6", "--points", "5"], "a grid evaluates all"),
         (["--param", "fast=5,6", "--pruner", "median"], "needs a sampler that learns"),
+        (
+            ["--param", "fast=5,6", "--sampler", "cmaes"],
+            "--sampler 'cmaes' is not known; known: grid, random, tpe",
+        ),
         (["--resume", "nowhere"], "takes strategy and data"),
     ],
 )
 def test_what_no_sweep_can_be_is_one_line(
     data: Path, tmp_path: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from njord.cli import run
-
     code = run(["sweep", "sma_cross", "--data", str(data), "--root", str(tmp_path), *words])
     said = capsys.readouterr().err
     assert code == 2

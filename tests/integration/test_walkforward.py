@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ from njord.backtest.session import BacktestRequest
 from njord.cli import EXIT_INTERRUPTED, run
 from njord.performance.ratios import sharpe_ratio
 from njord.performance.returns import simple_returns
+from tests.integration.dask_cluster import cluster
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +89,7 @@ def momentum_market(n: int, strength: float) -> np.ndarray:
     return returns
 
 
-def walk(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> tuple[int, dict[str, object]]:
+def walk(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
     code = run(["walkforward", *words, "--root", str(folder), "--json"])
     return code, json.loads(capsys.readouterr().out)
 
@@ -110,10 +112,29 @@ def test_a_planted_edge_survives(tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = (str(tmp_path / "momentum.py"), "--data", str(data), "--param", "look=1,4,16", *FREE)
     code, said = walk(capsys, tmp_path, *words, "--folds", "4")
     assert code == 0
-    assert said["trial"]["report"]["verdict"] == "holds"  # type: ignore[index]
-    assert [fold["params"]["look"] for fold in said["folds"]] == ["1"] * 4  # type: ignore[attr-defined]
+    assert said["trial"]["report"]["verdict"] == "holds"
+    assert [fold["params"]["look"] for fold in said["folds"]] == ["1"] * 4
     assert said["n_positive"] == 4
-    assert said["efficiency"] > 0.6  # type: ignore[operator]
+    assert said["efficiency"] > 0.6
+
+
+def test_a_planted_edge_holds_on_every_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_bars(tmp_path / "BTCUSDT-1h.csv", momentum_market(2_000, 0.25))
+    (tmp_path / "momentum.py").write_text(MOMENTUM)
+    words = (str(tmp_path / "momentum.py"), "--data", str(data), "--param", "look=1,16", *FREE)
+    code, said = walk(
+        capsys, tmp_path, *words, "--mode", "cpcv", "--folds", "5", "--purge", "4", "--embargo", "16"
+    )
+    assert code == 0
+    paths, outside = said["paths"], said["out_of_sample"]
+    assert (paths["n_splits"], len(paths["each"]), paths["n_positive"]) == (10, 4, 4)
+    assert paths["least"] > 5 and said["trial"]["report"]["verdict"] == "holds"
+    middle = paths["each"][paths["middle"] - 1]
+    assert middle["sharpe"] == outside["bar"]["sharpe"]
+    assert outside["n_bars"] == 2_000
+    (folder,) = (tmp_path / "var" / "reports").iterdir()
+    times = pl.read_parquet(folder / "curve.parquet")["ts_ns"]
+    assert times.to_list() == [START_NS + (bar + 1) * HOUR_NS for bar in range(2_000)]
 
 
 @pytest.mark.long
@@ -122,9 +143,9 @@ def test_a_planted_overfit_does_not(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "dice.py").write_text(DICE)
     words = (str(tmp_path / "dice.py"), "--data", str(data), "--param", "seed=0:40:1", *FREE)
     code, said = walk(capsys, tmp_path, *words, "--folds", "3", "--train", "600")
-    assert said["inside_sharpe"] > 4  # type: ignore[operator]
-    assert said["efficiency"] < 0.3  # type: ignore[operator]
-    assert said["trial"]["report"]["verdict"] != "holds"  # type: ignore[index]
+    assert said["inside_sharpe"] > 4
+    assert said["efficiency"] < 0.3
+    assert said["trial"]["report"]["verdict"] != "holds"
     assert code in (0, 1)
 
 
@@ -150,6 +171,23 @@ def test_a_curve_is_the_run_that_the_evaluator_scores(
     curves.close()
 
 
+# The first worker that evaluates fast=5 is killed in the middle of it; the process of the test never is.
+DIES_ONCE = """
+import os
+import signal
+from pathlib import Path
+
+from njord.strategies.library.sma_cross import SmaCross
+
+
+class DiesOnce(SmaCross):
+    def on_bar(self, ctx, bar):
+        mark = Path({mark!r})
+        if os.getpid() != {parent} and self.params.fast == 5 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().on_bar(ctx, bar)
+"""
 WORDS = ("--param", "fast=3,5,10", "--param", "slow=20,40", "--folds", "4", "--engine", "ordered")
 
 
@@ -172,23 +210,40 @@ def test_the_number_of_workers_and_how_often_it_runs_change_nothing(
     first = said["trial"]
     _, said = walk(capsys, root, "sma_cross", "--data", str(market), *WORDS)
     assert said["trial"] == first  # The same trial again is no new one.
-    assert said["trial"]["n_all"] == 7  # type: ignore[index]
+    assert said["trial"]["n_all"] == 7
     _, said = walk(capsys, root, "sma_cross", "--data", str(market), *WORDS, "--mode", "anchored")
     trial = said["trial"]
-    assert (trial["number"], trial["report"]["n_trials"]) == (trial["n_all"], trial["n_all"] - 6)  # type: ignore[index]
+    assert (trial["number"], trial["report"]["n_trials"]) == (trial["n_all"], trial["n_all"] - 6)
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", ["rolling", "cpcv"])
+def test_dask_ends_in_the_same_files_though_a_worker_is_killed(
+    mode: str, market: Path, tmp_path: Path
+) -> None:
+    strategy, mark = tmp_path / "dies_once.py", tmp_path / "mark"
+    strategy.write_text(DIES_ONCE.format(mark=str(mark), parent=os.getpid()))
+    asked = ["walkforward", str(strategy), "--data", str(market), *WORDS, "--mode", mode]
+    assert run([*asked, "--root", str(tmp_path / "alone")]) in (0, 1)
+    assert not mark.exists()
+    with cluster(tmp_path) as address:
+        assert run([*asked, "--root", str(tmp_path / "spread"), "--workers", address]) in (0, 1)
+    assert mark.exists()
+    assert files_of(tmp_path / "spread") == files_of(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("mode", ["rolling", "cpcv"])
 def test_both_engines_choose_the_same_and_are_one_trial(
-    market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mode: str, market: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("sma_cross", "--data", str(market), "--param", "fast=3,5,10", "--param", "slow=20,40")
-    _, fast = walk(capsys, tmp_path, *words, "--folds", "4", "--engine", "fast")
-    _, ordered = walk(capsys, tmp_path, *words, "--folds", "4", "--engine", "ordered")
+    _, fast = walk(capsys, tmp_path, *words, "--folds", "4", "--mode", mode, "--engine", "fast")
+    _, ordered = walk(capsys, tmp_path, *words, "--folds", "4", "--mode", mode, "--engine", "ordered")
     assert (fast["engine"], ordered["engine"]) == ("fast", "ordered")
     assert fast["out_of_sample"] == ordered["out_of_sample"]
     assert fast["drift"] == ordered["drift"]
     assert fast["inside_sharpe"] == pytest.approx(ordered["inside_sharpe"], rel=1e-9)
-    assert ordered["trial"]["n_all"] == 7  # type: ignore[index]
+    assert ordered["trial"]["n_all"] == 7
 
 
 # Waits for a file as long as the process lives: the child decides how long that is.
@@ -268,7 +323,19 @@ def test_a_kept_folder_is_not_continued_with_other_data(
         (("--train", "60d", "--test", "5d"), "6 folds need 2,160 bars (1,440 to train, 6 x 120 to test)"),
         (("--train", "1m"), "--train takes bars, or a time of at least one bar, was 1m"),
         (("--test", "soon"), "--test takes bars, or a time of at least one bar, was soon"),
-        (("--mode", "sideways"), "--mode 'sideways' is not known; known: anchored, rolling"),
+        (("--mode", "sideways"), "--mode 'sideways' is not known; known: anchored, cpcv, rolling"),
+        (("--test-folds", "2"), "--test-folds is of --mode cpcv, not of rolling"),
+        (("--mode", "cpcv", "--train", "100"), "--train and --test are of a walk-forward"),
+        (
+            ("--mode", "cpcv", "--folds", "2"),
+            "--mode cpcv tests --test-folds of --folds groups of bars, was 2 of 2",
+        ),
+        (
+            ("--mode", "cpcv", "--folds", "20", "--test-folds", "5"),
+            "5 of 20 groups are 15,504 splits, more than 1,000",
+        ),
+        (("--mode", "cpcv", "--purge", "500"), "leave a split nothing to train on"),
+        (("--mode", "cpcv", "--objective", "calmar"), "--mode cpcv leaves trainings of several pieces"),
         (("--objective", "luck"), "--objective 'luck' is not known"),
         (("--objective", "calmar", "--embargo", "10"), "trainings of several pieces, which have no calmar"),
         (("--workers", "many"), "--workers takes 1 to"),

@@ -9,7 +9,7 @@ import pytest
 from njord.adapters.config_loader import load_config
 from njord.apps.synthetic import write_synthetic_csv
 from njord.backtest.point import WHOLE, Params, PointSpec, Window, point_spec
-from njord.backtest.points import open_evaluator
+from njord.backtest.points import EngineChoice, open_evaluator
 from njord.backtest.request import BacktestRequest
 from njord.backtest.session import prepare, run_backtest
 from njord.core.config import RedisConfig
@@ -123,6 +123,23 @@ def test_no_bar_before_the_warm_up_of_a_window_changes_its_score(data: Path, tmp
         evaluator.close()
     assert scores[0].n_fills > 0
     assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("engine", ["ordered", "fast"])
+def test_windows_score_the_same_in_whatever_order_they_come(engine: EngineChoice, data: Path) -> None:
+    first_ns, points = start_ns(data), [point(5, 20), point(10, 60)]
+    windows = [
+        Window(first_ns + first * NS_PER_MIN, first_ns + end * NS_PER_MIN)
+        for first, end in ((250, 400), (100, 250), (0, 150), (250, 300))
+    ]
+    evaluator = open_evaluator(spec_of(data), engine)
+    together = [evaluator.evaluate(points, window) for window in windows]
+    evaluator.close()
+    for window, scores in zip(windows, together, strict=True):
+        alone = open_evaluator(spec_of(data), engine)
+        assert str(alone.evaluate(points, window)) == str(scores)  # NaN is NaN.
+        alone.close()
+        assert any(score.n_fills for score in scores)
 
 
 def test_a_window_without_bars_is_refused_in_one_line(data: Path) -> None:

@@ -14,8 +14,10 @@ from njord.research.splits import (
     SplitPlan,
     backtest_paths,
     combinatorial_splits,
+    folds_of,
     group_bounds,
     n_paths,
+    paths_of,
     walk_forward_folds,
 )
 
@@ -272,3 +274,32 @@ def test_combinatorial_trainings_keep_their_distance_and_paths_use_every_part_on
 
 def test_groups_differ_by_one_bar_at_most() -> None:
     assert group_bounds(11, 4) == ((0, 3), (3, 6), (6, 9), (9, 11))
+
+
+@given(
+    n_groups=st.integers(2, 7), n_test=st.integers(1, 4), purge=st.integers(0, 3), embargo=st.integers(0, 3)
+)
+def test_combinatorial_folds_are_the_splits_and_each_path_tests_every_bar_once(
+    n_groups: int, n_test: int, purge: int, embargo: int
+) -> None:
+    if n_test >= n_groups:
+        return
+    n_bars = 23 * n_groups + 5
+    plan = SplitPlan(n_folds=n_groups, mode="cpcv", n_test_folds=n_test, purge=purge, embargo=embargo)
+    folds = folds_of(n_bars, plan)
+    splits = combinatorial_splits(n_bars, n_groups, n_test, purge, embargo)
+    assert folds == tuple(Fold(train=split.train, test=test) for split in splits for test in split.tests)
+    paths = paths_of(plan)
+    assert len(paths) == n_paths(n_groups, n_test)
+    for path in paths:
+        assert [bar for at in path for bar in range(*folds[at].test)] == list(range(n_bars))
+    assert sorted(at for path in paths for at in path) == list(range(len(folds)))
+
+
+def test_a_walk_forward_has_one_path_of_all_its_folds() -> None:
+    assert paths_of(SplitPlan(n_folds=4)) == ((0, 1, 2, 3),)
+
+
+def test_a_combinatorial_plan_that_leaves_no_training_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a purge of 50 and an embargo of 0 bars leave a split nothing"):
+        folds_of(120, SplitPlan(n_folds=6, mode="cpcv", n_test_folds=2, purge=50))

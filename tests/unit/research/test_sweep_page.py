@@ -65,6 +65,15 @@ def test_each_verdict_has_its_word(verdict: str | None, word: str, tmp_path: Pat
     assert f"{word} {said}" in text_of(drawn(tmp_path))
 
 
+def test_looks_at_the_hold_out_stand_beside_the_trials(tmp_path: Path) -> None:
+    write_sweep(tmp_path, (FAST, SLOW), hill, honesty=REPORT | {"n_held_out": 3})
+    assert "Looks at the hold-out trials more, for whatever is tried next 3 Best by luck" in text_of(
+        drawn(tmp_path)
+    )
+    write_sweep(tmp_path, (FAST, SLOW), hill, honesty=REPORT | {"n_held_out": 0})
+    assert "Looks at the hold-out" not in text_of(drawn(tmp_path))
+
+
 def test_without_a_hold_out_it_says_that_every_number_flatters(tmp_path: Path) -> None:
     result = write_sweep(tmp_path, (FAST, SLOW), hill)
     top = tuple(replace(twin, outside=None) for twin in result.top)

@@ -18,7 +18,7 @@ from njord.core.errors import ConfigError
 from njord.performance.ratios import sharpe_ratio
 from njord.research.axes import Axis
 from njord.research.grid import Grid
-from njord.research.splits import SplitPlan, walk_forward_folds
+from njord.research.splits import SplitPlan, folds_of, paths_of, walk_forward_folds
 from njord.research.walkforward import (
     FoldResult,
     FoldRun,
@@ -29,6 +29,7 @@ from njord.research.walkforward import (
     efficiency,
     run_folds,
 )
+from njord.research.walkforward_paths import figures_of
 from njord.research.walkforward_result import drift_of, mean_inside, out_of_sample, stitch
 
 AXES = (Axis("fast", ("1", "2", "3")), Axis("slow", ("10", "20")))
@@ -41,7 +42,7 @@ def a_walk(objective: str = "sharpe", n_together: int = 1, plan: SplitPlan | Non
     times_ns = (np.arange(N_BARS, dtype=np.int64) + 1) * HOUR_NS
     return Walk(
         grid=Grid(AXES),
-        folds=walk_forward_folds(N_BARS, plan or SplitPlan(n_folds=3, train=40, test=20)),
+        folds=folds_of(N_BARS, plan or SplitPlan(n_folds=3, train=40, test=20)),
         times_ns=times_ns,
         objective=objective,
         capital=CAPITAL,
@@ -255,3 +256,53 @@ def test_drift_counts_places_on_the_axis_and_knows_what_chance_would_do() -> Non
     assert drift.mean_step == pytest.approx((2 + 0 + 1) / 3 / 3)
     pairs = [abs(i - j) / 3 for i, j in product(range(4), repeat=2)]
     assert drift.random_step == pytest.approx(sum(pairs) / len(pairs))
+
+
+CPCV = SplitPlan(n_folds=5, mode="cpcv", n_test_folds=2, purge=2, embargo=1)
+
+
+def test_the_folds_of_one_split_share_one_training_and_one_choice() -> None:
+    market = Market({"1/10": 1.0, "2/20": 3.0}, "total_return")
+    runs = run_folds(a_walk("total_return", plan=CPCV), market.score, market)
+    assert len(runs) == 20 and len(market.tested) == 20
+    assert len(market.trained) == 6 * sum(len(run.result.train) for run in runs[::2])
+    for first, second in zip(runs[::2], runs[1::2], strict=True):
+        assert (first.result.train, first.result.params) == (second.result.train, second.result.params)
+        assert first.result.test != second.result.test
+
+
+def test_a_split_of_which_one_test_was_kept_goes_on_to_the_same_result() -> None:
+    whole, again = Market({"2/20": 3.0}, "total_return"), Market({"2/20": 3.0}, "total_return")
+    runs = run_folds(a_walk("total_return", plan=CPCV), whole.score, whole)
+    done = {run.result.number: run for run in runs[:7]}
+    resumed = run_folds(a_walk("total_return", plan=CPCV), again.score, again, done)
+    assert str([run.result for run in resumed]) == str([run.result for run in runs])  # NaN is NaN.
+    assert len(again.tested) == 13
+
+
+def test_the_path_in_the_middle_is_the_one_with_the_median_sharpe() -> None:
+    walk, random = a_walk("total_return", plan=CPCV), np.random.default_rng(3)
+    market = Market({"2/20": 3.0}, "total_return")
+    runs = [
+        FoldRun(run.result, run.ts_ns, random.normal(0.0, 0.01, run.ts_ns.size), run.sharpes)
+        for run in run_folds(walk, market.score, market)
+    ]
+    paths = [[runs[at] for at in path] for path in paths_of(CPCV)]
+    found = figures_of(paths, 10, CAPITAL, HOUR_NS)
+    sharpes = [sharpe_ratio(np.concatenate([run.returns for run in path]), 8_760) for path in paths]
+    assert [path.sharpe for path in found.each] == pytest.approx(sharpes, rel=1e-9)
+    ranked = sorted(sharpes)
+    assert found.each[found.middle - 1].sharpe == pytest.approx(ranked[1], rel=1e-9)  # Of four, the lower.
+    assert (found.least, found.most) == pytest.approx((ranked[0], ranked[-1]), rel=1e-9)
+    assert (found.mean, found.deviation) == pytest.approx(
+        (np.mean(sharpes), np.std(sharpes, ddof=1)), rel=1e-9
+    )
+    assert found.n_positive == sum(sharpe > 0 for sharpe in sharpes)
+
+
+def test_paths_that_never_traded_have_no_distribution() -> None:
+    market = Market({})
+    runs = run_folds(a_walk("total_return", plan=CPCV), market.score, market)
+    found = figures_of([[runs[at] for at in path] for path in paths_of(CPCV)], 10, CAPITAL, HOUR_NS)
+    assert (found.middle, found.n_positive) == (1, 0)
+    assert math.isnan(found.mean) and math.isnan(found.deviation) and math.isnan(found.least)

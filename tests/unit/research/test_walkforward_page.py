@@ -16,6 +16,8 @@ from njord.research.splits import SplitPlan
 from njord.research.walkforward import FoldResult, FoldRun
 from njord.research.walkforward_page import write_page
 from njord.research.walkforward_result import (
+    PathFigures,
+    Paths,
     WalkForward,
     drift_of,
     mean_inside,
@@ -149,3 +151,40 @@ def test_a_folder_without_a_walk_forward_is_refused(tmp_path: Path) -> None:
     (tmp_path / CURVE).unlink()
     with pytest.raises(DataError, match=f"has lost its {CURVE}"):
         write_page(tmp_path)
+
+
+def test_the_paths_of_a_cross_validation_stand_with_the_one_in_the_middle(tmp_path: Path) -> None:
+    each = tuple(
+        PathFigures(number=n, sharpe=sharpe, total_return=sharpe / 100, max_drawdown=0.25, n_fills=3)
+        for n, sharpe in ((1, 1.5), (2, -0.5), (3, 0.75))
+    )
+    paths = Paths(
+        n_splits=6, middle=3, mean=0.583, deviation=1.01, least=-0.5, most=1.5, n_positive=2, each=each
+    )
+    plan = SplitPlan(n_folds=4, mode="cpcv", n_test_folds=2, purge=2, embargo=1)
+    runs = [a_fold(1, 2.0, -1.5, "1"), a_fold(2, 3.0, 1.25, "3")]
+    text = text_of(written(tmp_path, runs, paths=paths, plan=plan))
+    assert "3 whole paths out of 6 splits: a Sharpe of 0.58 on average with a deviation of 1.01" in text
+    assert "3 (the middle) 0.75 +0.75% 25.00% 3" in text and "path 2: \N{MINUS SIGN}0.50" in text
+    assert "no path could have been traded" in text
+    assert "fold 1, purge and embargo: 1970-01-01 18:00 to 1970-01-01 21:00" in text
+    assert "Paths" not in text_of(written(tmp_path, runs))
+
+
+def test_a_path_without_a_sharpe_has_a_row_and_no_bar(tmp_path: Path) -> None:
+    each = tuple(
+        PathFigures(number=n, sharpe=math.nan, total_return=0.0, max_drawdown=0.0, n_fills=0) for n in (1, 2)
+    )
+    nothing = math.nan
+    paths = Paths(
+        n_splits=3,
+        middle=1,
+        mean=nothing,
+        deviation=nothing,
+        least=nothing,
+        most=nothing,
+        n_positive=0,
+        each=each,
+    )
+    text = text_of(written(tmp_path, [a_fold(1, 0.0, 0.0, "")], paths=paths))
+    assert "1 (the middle) undefined 0.00% 0.00% 0" in text
