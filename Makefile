@@ -61,7 +61,7 @@ type: $(READY) ## mypy --strict, nothing excluded
 	@$(BIN)/mypy
 
 test: $(KERNELS) ## Unit, property and golden tests (under 30 s)
-	@$(BIN)/pytest -n 2 -m 'not integration' --ignore tests/architecture
+	@$(BIN)/pytest -n 2 -m 'not integration' --ignore tests/architecture --ignore tests/integration
 
 check: fmt lint type test ## All four
 
@@ -69,11 +69,13 @@ integration: $(KERNELS) ## Real processes, recorded data, a browser, every comma
 	@$(BIN)/pytest -n 4 --dist worksteal --timeout 300 -m 'integration and not timing and not long'
 
 PROFILE ?= deep
-campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 500 seeds of the live path, 100 killed imports, 200 killed paper sessions (PROFILE=sample: 150, 40, none)
+campaign: $(KERNELS) ## 2,000 examples of each property with new seeds, 500 seeds of the live path, each fault for 90 s over sockets, 100 killed imports, 200 killed paper and live sessions (PROFILE=sample: 150, 40, four for 15 s, none)
 	@NJORD_TEST_PROFILE=$(PROFILE) $(BIN)/pytest -n 2 --timeout 1800 tests/property
-	@$(BIN)/pytest -n 4 --dist worksteal --timeout 300 -m long
+	@$(BIN)/pytest -n 4 --dist worksteal --timeout 300 --ignore tests/property -m long
 	@$(BIN)/pytest --timeout 300 -m timing
 	@$(BIN)/python -m njord.simulation.campaign --jobs 2 $(if $(filter deep,$(PROFILE)),--seeds 1-500 --page docs/reliability/live-faults.md --commit $$(git rev-parse --short HEAD),--seeds 501-540)
+	@$(BIN)/python -m njord.simulation.real_campaign $(if $(filter deep,$(PROFILE)),--jobs 6 --page docs/reliability/live-faults.md --commit $$(git rev-parse --short HEAD),--faults A4,A9,A14,B4 --seeds none --seconds 15 --jobs 4)
+	@$(if $(filter deep,$(PROFILE)),$(BIN)/python -m njord.simulation.kills --kills 200 --sessions 8 --jobs 4 --page docs/reliability/live-kills.md --commit $$(git rev-parse --short HEAD),true)
 	@$(if $(filter deep,$(PROFILE)),IMPORT_KILLS=100 STORE_KILLS=100 $(BIN)/pytest -n 2 --timeout 1800 -m integration -k kill tests/integration/test_store_kills.py tests/integration/test_data_verbs.py,true)
 	@$(if $(filter deep,$(PROFILE)),PAPER_KILLS=200 $(BIN)/pytest --timeout 3600 -m integration -k killed_at_random tests/integration/test_paper_kills.py,true)
 

@@ -2,14 +2,15 @@
 
 Trading must not go on where nobody knows what has become of an order. So the youngest session, if it has not ended,
 must have a journal without damage, in which no order's outcome is unknown. What a session's books and its venue say is
-compared by the node itself, before it tells its engine that the switch is clear.
+compared by the node itself, before it tells its engine that the switch is clear. Of a live session only its node can find
+out what has become of an order, and it does not start while the switch is tripped: it finds out before it trades.
 """
 
 from pathlib import Path
 
 import msgspec
 
-from njord.apps.session_files import SESSIONS
+from njord.apps.session_files import LIVE, SESSIONS
 from njord.backtest.recorded_run import SESSION_FILE
 from njord.core.errors import ConfigError, JournalError
 from njord.core.types import OrderStatus
@@ -21,6 +22,7 @@ _SHOWN = 3
 class _Session(msgspec.Struct):
     started_ns: int
     journal_head: str = ""
+    kind: str = ""
 
 
 class _Update(msgspec.Struct):
@@ -36,7 +38,7 @@ def check_clearance(state: Path) -> str:
     """Return which session was looked at, and what was found; empty if there is none.
 
     Raises:
-        ConfigError: An order's outcome is unknown, or the session can not be read.
+        ConfigError: The outcome of an order of no live session is unknown, or the session can not be read.
         JournalCorrupt: Its journal is damaged.
     """
     found = [(_session(path), path.parent) for path in sorted((state / SESSIONS).glob(f"*/{SESSION_FILE}"))]
@@ -46,6 +48,8 @@ def check_clearance(state: Path) -> str:
     if session.journal_head:
         return f"the last session, {folder.name}, has ended"
     unknown = _unknown_orders(folder / "journal")
+    if unknown and session.kind == LIVE:
+        return f"session {folder.name} asks the venue for {len(unknown)} orders before it trades"
     if unknown:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise ConfigError(

@@ -89,12 +89,14 @@ def test_a_full_disk_still_trips(
 # --- clearing ---
 
 
-def session(root: Path, name: str, started_ns: int, *messages: Message, ended: bool = False) -> Path:
+def session(
+    root: Path, name: str, started_ns: int, *messages: Message, ended: bool = False, kind: str = "paper"
+) -> Path:
     folder = root / "var/state/sessions" / name
     folder.mkdir(parents=True)
     head = "x" if ended else ""
     (folder / "session.json").write_bytes(
-        msgspec.json.encode({"run_id": "r", "started_ns": started_ns, "journal_head": head})
+        msgspec.json.encode({"run_id": "r", "started_ns": started_ns, "journal_head": head, "kind": kind})
     )
     writer = JournalWriter(folder / "journal")
     for message in messages:
@@ -113,6 +115,14 @@ def test_an_order_whose_outcome_is_unknown_keeps_the_switch_tripped(tmp_path: Pa
     with pytest.raises(ConfigError, match="the outcome of a, b in session s1 is unknown"):
         kill.clear("over", True, tmp_path)
     assert (tmp_path / "var/state/kill_switch").exists()
+
+
+def test_a_live_session_whose_node_can_not_start_before_is_no_reason_to_stay_tripped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session(tmp_path, "s1", 1, order_event("a"), unknown("a"), kind="live")
+    assert kill.clear("over", True, tmp_path) == 0
+    assert told(capsys)["clearance"] == "session s1 asks the venue for 1 orders before it trades"
 
 
 @pytest.mark.parametrize("after", [OrderStatus.ACCEPTED, OrderStatus.CANCELED, OrderStatus.FILLED])
