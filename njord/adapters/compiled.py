@@ -2,7 +2,8 @@
 
 Numba finds machine code on disk again by the file that a function stands in. So the text of `kernels/fused.py`, or of
 `kernels/fused_orders.py`, is written once for each strategy, into a file named by everything that its machine code
-depends on; there the strategy's function has the name that the template calls, and the compiler can put it inside.
+depends on; there the strategy's function has the name that the template calls, and the compiler can put it inside. The
+compiler itself is loaded when the first of them is asked for: a strategy may be run without.
 """
 
 import functools
@@ -13,15 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numba
-from numba.core import config
-
-from njord.kernels import fused, fused_orders
+from njord.adapters.plain_decision import only_compares
 from njord.strategies.base import Strategy
-from njord.strategies.compiled import CompiledStrategy, Machine
-from njord.strategies.compiled_orders import OrderMachine, OrderStrategy
+from njord.strategies.compiled import CompiledStrategy, Machine, SignalStrategy
+
+if TYPE_CHECKING:
+    from njord.strategies.compiled_orders import OrderMachine, OrderStrategy
 
 _PAIRS = (
     "(columns[which[{}]], columns[which[{}]])",
@@ -43,22 +43,29 @@ def attach(cls: type[CompiledStrategy], source_hash: str) -> None:
         cls: Defines `decide`.
         source_hash: Of the file that it stands in.
     """
-    if issubclass(cls, OrderStrategy):
+    if cls.places_orders:
 
         @functools.cache
-        def order_machine(n_indicators: int) -> OrderMachine:
+        def order_machine(n_indicators: int) -> "OrderMachine":
+            from njord.kernels import fused_orders
+            from njord.strategies.compiled_orders import OrderMachine
+
             module = _specialized(fused_orders, cls, source_hash, n_indicators)
             return OrderMachine(*(getattr(module, name) for name in OrderMachine._fields))
 
-        cls.order_machine_of = staticmethod(order_machine)
+        cast("type[OrderStrategy]", cls).order_machine_of = staticmethod(order_machine)
         return
 
     @functools.cache
     def machine(n_indicators: int) -> Machine:
+        from njord.kernels import fused
+
         module = _specialized(fused, cls, source_hash, n_indicators)
         return Machine(*(getattr(module, name) for name in Machine._fields))
 
     cls.machine_of = staticmethod(machine)
+    if issubclass(cls, SignalStrategy):
+        cls.is_plain_of = staticmethod(functools.partial(only_compares, cls.decide))
 
 
 # The template as a module of its own, in which the strategy's function is the one that is called.
@@ -68,11 +75,14 @@ def _specialized(
     source_hash: str,
     n_indicators: int,
 ) -> Any:
+    import numba
+
     text = _of_size(Path(str(template.__file__)).read_text(encoding="utf-8"), n_indicators)
     own = (cls.__module__, cls.__qualname__, source_hash)
     key = hashlib.sha256(repr((numba.__version__, _folder(), text, own)).encode()).hexdigest()[:24]
     module = _imported(f"njord_fused_{key}", _written(f"{key}.py", text))
-    module.decide = cls.decide
+    # Kept on disk with what it is compiled into, and not by itself: one file may be loaded under several names.
+    module.decide = numba.njit(nogil=True, boundscheck=True)(cls.decide)
     return module
 
 
@@ -86,6 +96,8 @@ def _of_size(text: str, n_indicators: int) -> str:
 
 
 def _folder() -> str:
+    from numba.core import config
+
     settings: Any = config
     return str(settings.CACHE_DIR)
 

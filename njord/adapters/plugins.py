@@ -112,7 +112,7 @@ def _inspect(name: str, module: ModuleType, source: bytes | None = None) -> Load
         raise StrategyError(f"{path} must define exactly one Strategy subclass, it defines {found}")
     source_hash = hashlib.sha256(source).hexdigest()
     if any(base.__module__ == _COMPILED for base in own[0].__mro__):
-        from njord.adapters.compiled import attach_if_compiled  # Loads a compiler: only for who needs one.
+        from njord.adapters.compiled import attach_if_compiled
 
         attach_if_compiled(own[0], source_hash)
     return LoadedStrategy(

@@ -25,9 +25,9 @@ Python, and what it can not say (limit orders, exits, timers, several instrument
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple, cast
+from functools import cached_property
+from typing import Any, ClassVar, Final, NamedTuple
 
-import numba
 import numpy as np
 
 from njord.core.contracts import Target
@@ -42,6 +42,10 @@ from njord.strategies.features import BoolArray, FloatArray, IntArray
 __all__ = ["KEEP", "CompiledStrategy", "FloatArray", "Now", "SignalStrategy", "Values", "decision"]
 
 _WEIGHT_STEP = quantum(9)
+_NOTHING: Final = Now(0, 0, 0, 0, 0, 0, 0, 0)  # What a signal is told of bar and position.
+_UNCOMPILED_ROWS: Final = (
+    500_000  # Of more than these a compiler is loaded sooner than Python has decided them.
+)
 Values = tuple[float, ...]
 Decide = Callable[[Now, Values, FloatArray, FloatArray], int]
 
@@ -56,15 +60,14 @@ class Machine(NamedTuple):
 
 
 def decision(function: Decide) -> Any:
-    """Mark a strategy's function as the one to compile, with bounds checked.
-
-    It is kept on disk with what it is compiled into, and not by itself: one file may be loaded under several names.
-    """
-    return staticmethod(cast(Any, numba.njit(nogil=True, boundscheck=True)(function)))
+    """Mark a strategy's function as the one to compile; `adapters/compiled.py` does it, where it is needed."""
+    return staticmethod(function)
 
 
 def compile_for(function: Any, *arguments: object) -> None:
     """Compile `function` for arguments like these without calling it; nothing where nothing is compiled."""
+    import numba  # Half a second: only for who needs it.
+
     if hasattr(function, "compile"):
         function.compile(tuple(map(numba.typeof, arguments)))
 
@@ -76,6 +79,7 @@ class CompiledStrategy(Strategy):
         levels: Levels of exposure go from minus this to this.
         reasons: Why, by level, for `njord why`.
         is_signal: Whether `now` and `state` are kept from `decide`; see SignalStrategy.
+        places_orders: Whether it is an OrderStrategy, which names no level.
         declared: Its indicators, in order.
         machine_of: Returns the compiled functions for a number of indicators; given to the class when it is loaded.
     """
@@ -83,6 +87,7 @@ class CompiledStrategy(Strategy):
     levels: ClassVar[int] = 1
     reasons: ClassVar[Mapping[int, str]] = {}
     is_signal: ClassVar[bool] = False
+    places_orders: ClassVar[bool] = False
     decide: ClassVar[Decide]
     machine_of: ClassVar[Callable[[int], Machine]]
 
@@ -149,9 +154,8 @@ class CompiledStrategy(Strategy):
         Raises:
             ValueError: It named a level beyond `levels`.
         """
-        values = self._values
         self._read(ctx, bar)
-        level = int(self.machine.ask(self._event, values, self._cells, self._numbers))
+        level = self._decided()
         if level == self._asked or level == KEEP or not ctx.is_warm:
             return None
         if abs(level) > self.levels:
@@ -161,8 +165,12 @@ class CompiledStrategy(Strategy):
         if asked is None:
             asked = self._targets[level] = self.target(level)
         weight, qty = asked
-        features = tuple(zip(self._names, values.tolist(), strict=True))
+        features = tuple(zip(self._names, self._values.tolist(), strict=True))
         return Target(weight=weight, qty=qty, reason=self.reasons.get(level, ""), features=features)
+
+    # What `decide` says to what was read.
+    def _decided(self) -> int:
+        return int(self.machine.ask(self._event, self._values, self._cells, self._numbers))
 
     # Takes over the indicators and, where the strategy may see them, the bar and the position.
     def _read(self, ctx: Context, bar: BarView) -> None:
@@ -179,10 +187,26 @@ class SignalStrategy(CompiledStrategy):
     """A compiled strategy that looks at its indicators and parameters alone: whole columns are decided at once.
 
     `decide` is given nothing else: `now` is all zeros, `state` is empty. A sweep walks only where the level changes, and
-    a backtest sleeps in between.
+    a backtest sleeps in between. One that only compares is asked in Python where that is sooner than a compiler is loaded.
+
+    Attributes:
+        is_plain_of: Returns whether `decide` only compares so many values and parameters; given to the class when it is
+            loaded.
     """
 
     is_signal: ClassVar[bool] = True
+    is_plain_of: ClassVar[Callable[[int, int], bool]]
+
+    @cached_property
+    def only_compares(self) -> bool:
+        """Whether Python says the same as compiled code, see `adapters/plain_decision.py`."""
+        cls = type(self)
+        return hasattr(cls, "is_plain_of") and cls.is_plain_of(len(self._names), self._numbers.size)
+
+    def get_ready(self) -> None:
+        """Compile what `on_bar` calls, if it calls that."""
+        if not self.only_compares:
+            super().get_ready()
 
     def fresh_state(self) -> FloatArray:
         """Return nothing: a signal remembers nothing."""
@@ -190,10 +214,21 @@ class SignalStrategy(CompiledStrategy):
 
     def wakes(self, features: Mapping[str, FloatArray]) -> BoolArray:
         """Return where the level is another one than a row before."""
-        columns = np.array([features[name] for name in self._names])
-        levels = np.empty(columns.shape[1], np.int8)
-        if not self.machine.levels_of(columns, self._which, self._cells, self._numbers, levels):
-            return np.ones(levels.size, np.bool_)  # Some level is none: whoever meets it says so.
-        wakes = np.ones(levels.size, np.bool_)
+        n_rows = len(features[self._names[0]])
+        levels = np.empty(n_rows, np.int8)
+        if self.only_compares and n_rows <= _UNCOMPILED_ROWS:
+            rows = zip(*(features[name].tolist() for name in self._names), strict=True)
+            levels = np.fromiter(map(self._plainly, rows), np.int64, n_rows)
+        else:
+            columns = np.array([features[name] for name in self._names])
+            if not self.machine.levels_of(columns, self._which, self._cells, self._numbers, levels):
+                return np.ones(n_rows, np.bool_)  # Some level is none: whoever meets it says so.
+        wakes = np.ones(n_rows, np.bool_)
         np.not_equal(levels[1:], levels[:-1], out=wakes[1:])
         return wakes
+
+    def _decided(self) -> int:
+        return self._plainly(tuple(self._values.tolist())) if self.only_compares else super()._decided()
+
+    def _plainly(self, values: Values) -> int:
+        return type(self).decide(_NOTHING, values, self._cells, self._numbers)

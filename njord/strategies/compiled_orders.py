@@ -27,9 +27,7 @@ next. An order that the gate refuses leaves its slot empty. Everything else is a
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple, cast
-
-import numba
+from typing import Any, ClassVar, NamedTuple
 
 from njord.core.contracts import CancelIntent, FillEvent, OrderIntent
 from njord.core.orders import WorkingOrder
@@ -108,8 +106,8 @@ class OrderMachine(NamedTuple):
 
 
 def decision(function: Decide) -> Any:
-    """Mark a strategy's function as the one to compile, with bounds checked; as `compiled.decision`."""
-    return staticmethod(cast(Any, numba.njit(nogil=True, boundscheck=True)(function)))
+    """Mark a strategy's function as the one to compile; as `compiled.decision`."""
+    return staticmethod(function)
 
 
 class OrderStrategy(CompiledStrategy):
@@ -121,6 +119,7 @@ class OrderStrategy(CompiledStrategy):
         order_machine_of: Returns the compiled functions for a number of indicators; given to the class when it is loaded.
     """
 
+    places_orders: ClassVar[bool] = True
     order_machine_of: ClassVar[Callable[[int], OrderMachine]]
 
     def __init__(self, params: StrategyParams) -> None:

@@ -60,7 +60,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wait_for(told: Told, n_texts: int) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 40
     while len(told.texts) < n_texts and time.monotonic() < until:
         time.sleep(0.001)
 
