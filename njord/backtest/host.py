@@ -128,6 +128,8 @@ class SimulatedHost:
         self._before_send = before_send
         self._gateway = Gateway(venue, venue.exchange_rules(), account_id)
         self._has_ticks = any(has_ticks)
+        # What a decision lets out, and on ticks the words that say how many orders are open.
+        self._leaving = _ORDERS | {TimerSet} | ({OrderUpdate} if self._has_ticks else frozenset())
         self._n_open = 0  # Orders that were sent and have not ended; followed on ticks alone.
         self._words: deque[FillEvent | OrderUpdate | FundingEvent] = deque()  # Of the venue, not told yet.
         self._is_telling = False
@@ -216,21 +218,22 @@ class SimulatedHost:
 
     def follow(self, messages: list[Message], now_ns: int) -> None:
         """Let everything leave that the engine has decided; then tell it the venue's words."""
-        observers = self._recorder.observers
+        observers, leaving = self._recorder.observers, self._leaving
         must_be_durable = self._before_send is not None
         for message in messages:
             kind = type(message)
-            observe = observers.get(kind)
-            if observe is not None:
-                observe(message)
+            if kind in observers:
+                observers[kind](message)
+            if kind not in leaving:
+                continue
             if kind in _ORDERS:
                 if must_be_durable and self._before_send is not None:
                     self._before_send()
                     must_be_durable = False
                 self._send(message, now_ns)
-            elif kind is TimerSet and isinstance(message, TimerSet):
+            elif isinstance(message, TimerSet):
                 self.timers.set(message)
-            elif self._has_ticks and isinstance(message, OrderUpdate) and message.status in TERMINAL:
+            elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
                 self._n_open -= 1
         if self._words and not self._is_telling:
             self._tell_words()

@@ -40,23 +40,25 @@ class Engine:
         Raises:
             RunawayCascade: The components keep answering each other.
         """
-        append, handlers = self._append, self._handlers
+        append, handlers, limit = self._append, self._handlers, self._cascade_max
         append(message)
         done = [message]
         for handle in handlers.get(type(message), ()):
             caused = handle(message)
             if caused:
-                done.extend(caused)
+                done += caused
         if len(done) == 1:
             return done
-        for current in islice(done, 1, None):  # Grows while it is walked: first in, first out.
+        # It grows while it is walked, first in, first out; who comes to the limit has met a cascade without end.
+        for current in islice(done, 1, limit):
             append(current)
-            if len(done) > self._cascade_max and current is done[self._cascade_max]:
-                raise RunawayCascade(
-                    f"{type(message).__name__} at {message.ts_ns} caused more than {self._cascade_max} messages"
-                )
             for handle in handlers.get(type(current), ()):
                 caused = handle(current)
                 if caused:
                     done += caused
+        if len(done) > limit:
+            append(done[limit])
+            raise RunawayCascade(
+                f"{type(message).__name__} at {message.ts_ns} caused more than {limit} messages"
+            )
         return done

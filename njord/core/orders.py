@@ -36,11 +36,12 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 TERMINAL: frozenset[OrderStatus] = frozenset(
     status for status, following in TRANSITIONS.items() if not following
 )
+_MAY_FOLLOW = {before: following | {before} for before, following in TRANSITIONS.items()}
 
 
 def may_follow(before: OrderStatus, after: OrderStatus) -> bool:
     """Say whether an order in `before` may be reported as `after`."""
-    return after is before or after in TRANSITIONS[before]
+    return after in _MAY_FOLLOW[before]
 
 
 class WorkingOrder(msgspec.Struct, gc=False):
@@ -225,9 +226,9 @@ class WorkingOrders:
         order = self.by_id.get(update.client_order_id)
         if order is None:
             return
-        status, before = update.status, order.status
-        if status is not before and status not in TRANSITIONS[before]:
-            raise InvariantError(f"order {order.client_order_id} can not go from {before} to {status}")
+        status = update.status
+        if status not in _MAY_FOLLOW[order.status]:
+            raise InvariantError(f"order {order.client_order_id} can not go from {order.status} to {status}")
         if status in TERMINAL:
             del self.by_id[update.client_order_id]
             if self._n_linked:

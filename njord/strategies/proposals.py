@@ -5,9 +5,9 @@ say is an error of the strategy that said it. Orders of one list refer to each o
 become ids.
 """
 
-import math
 from collections.abc import Iterable
 from decimal import Decimal
+from math import isfinite
 
 from njord.core.codec import decode, encode
 from njord.core.contracts import AmendIntent, CancelIntent, OrderIntent, Target, TimerSet
@@ -22,17 +22,17 @@ def checked(proposal: object, ts_ns: int) -> CheckedProposal:
     Raises:
         Exception: It is none, or no message can say it; the text tells why.
     """
+    if type(proposal) is Target and _is_plain(proposal):
+        return proposal
     if not isinstance(proposal, _KINDS):
         raise TypeError(
             "a callback returns Target, OrderIntent, CancelIntent, AmendIntent or TimerSet, or a list of them, "
             f"was {type(proposal).__name__}"
         )
-    if type(proposal) is Target and _is_plain(proposal):
-        return proposal
     if isinstance(proposal, Target):
         for name in ("weight", "qty"):
             size = getattr(proposal, name)
-            if size is not None and not math.isfinite(size):
+            if size is not None and not isfinite(size):
                 raise ValueError(f"{name} of a Target must be finite, was {size}")
     plain = decode(encode(proposal))
     assert isinstance(plain, _KINDS)
@@ -45,24 +45,23 @@ def checked(proposal: object, ts_ns: int) -> CheckedProposal:
 def _is_plain(target: Target) -> bool:
     weight, qty, features = target.weight, target.qty, target.features
     return (
-        (weight is None or (type(weight) is float and math.isfinite(weight)))
+        (weight is None or (type(weight) is float and isfinite(weight)))
         and (qty is None or (type(qty) is Decimal and qty.is_finite()))
         and type(target.reason) is str
         and target.reason.isascii()
         and type(features) is tuple
-        and all(map(_is_feature, features))
+        and (not features or _are_features(features))
     )
 
 
-def _is_feature(pair: object) -> bool:
-    return (
-        type(pair) is tuple
-        and len(pair) == 2
-        and type(pair[0]) is str
-        and pair[0].isascii()
-        and type(pair[1]) is float
-        and math.isfinite(pair[1])
-    )
+def _are_features(pairs: tuple[object, ...]) -> bool:
+    for pair in pairs:
+        if type(pair) is not tuple or len(pair) != 2:
+            return False
+        name, value = pair
+        if type(name) is not str or type(value) is not float or not name.isascii() or not isfinite(value):
+            return False
+    return True
 
 
 def check_names(proposals: Iterable[CheckedProposal]) -> None:

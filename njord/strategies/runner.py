@@ -288,17 +288,17 @@ class StrategyRunner:
     def _identified(
         self, host: HostedStrategy, ts_ns: int, proposal: CheckedProposal, names: Names
     ) -> Message:
-        if type(proposal) is TimerSet:
+        context, kind = host.context, type(proposal)
+        if kind is TimerSet:
             return replace(proposal, ts_ns=ts_ns, strategy_id=host.strategy_id, instrument=host.instrument)
-        context = host.context
-        if context._n_bars < context._warm_from and type(proposal) is not CancelIntent:
+        if context._n_bars < context._warm_from and kind is not CancelIntent:
             return ProposalRefused(
                 ts_ns=ts_ns,
                 instrument=host.instrument,
                 strategy_id=host.strategy_id,
-                proposal=type(proposal).__name__,
+                proposal=kind.__name__,
                 reason=RefusalReason.WARM_UP,
-                detail=f"bar {host.context.n_bars} of {host.warm_up}",
+                detail=f"bar {context.n_bars} of {host.warm_up}",
             )
         if type(proposal) is Target:
             return Target(
