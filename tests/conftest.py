@@ -1,5 +1,6 @@
-"""Shared by all tests: how hard hypothesis looks, and where recorded data lie."""
+"""Shared by all tests: how hard hypothesis looks, where recorded data lie, and no garbage collected before there is any."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,11 +11,20 @@ from hypothesis import HealthCheck, settings
 # `sample` in CI, `deep` in `make campaign`.
 _SLOW_IS_FINE = [HealthCheck.too_slow]
 settings.register_profile(
-    "fast", max_examples=15, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE
+    "fast", max_examples=10, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE
 )
 settings.register_profile("sample", max_examples=150, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.load_profile(os.environ.get("NJORD_TEST_PROFILE", "fast"))
+
+# What is imported to collect the tests lives to the end: looking through it again and again is a fifth of collecting.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
 

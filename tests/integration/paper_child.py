@@ -27,7 +27,11 @@ from njord.backtest.session import BacktestRequest, prepare
 from njord.core.config_shapes import paper_config
 from njord.core.contracts import Message
 
-OVERRIDES = {"paper.capital": "100000000", "paper.risk_profile": "research"}
+OVERRIDES = {
+    "paper.capital": "100000000",
+    "paper.risk_profile": "research",
+    "risk.kill_switch_max_age_ms": "30000",  # A slow machine trips nothing.
+}
 _SILENT = {"socket.__new__"}  # The event loop makes a pair for itself; only a connection leads anywhere.
 
 

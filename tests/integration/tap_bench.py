@@ -46,7 +46,7 @@ def intents(bus: RedisBus) -> list[int]:
     return found
 
 
-def until(claim: Callable[[], bool], within_s: float = 15.0) -> None:
+def until(claim: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait until `claim` holds."""
     end = time.monotonic() + within_s
     while not claim():

@@ -26,6 +26,7 @@ from tests.integration.broker_world import (
     LISTEN,
     SECRET,
     SIGNATURE,
+    WITHIN_S,
     Behave,
     Heard,
     RawServer,
@@ -47,6 +48,7 @@ ORDER = {
     "newClientOrderId": "NJ-1",
     "note": "a b&c=d",
 }
+LATE_S = 1.0
 OK = b'{"orderId": 12345678901234567890, "price": "0.10000000000000000000000001"}'
 
 
@@ -108,13 +110,11 @@ def test_a_cancel_waits_behind_nothing() -> None:
 
     with RawServer(slow_but_for_cancels) as server, shell_at(server.url) as world:
         for number in range(120):
-            world.send("POST", "order", {**ORDER, "newClientOrderId": f"NJ-{number}"}, within_s=20)
-            world.send("GET", "account", within_s=20)
-        begun = time.monotonic()
-        assert isinstance(
-            world.ask("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "NJ-1"}), Answer
-        )
-        assert time.monotonic() - begun < 2, "it was kept waiting"
+            world.send("POST", "order", {**ORDER, "newClientOrderId": f"NJ-{number}"}, within_s=50)
+            world.send("GET", "account", within_s=50)
+        canceled = world.ask("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "NJ-1"})
+        assert isinstance(canceled, Answer)
+        assert [*world.core.answers.values()] == [canceled], "it came behind the others"
 
 
 async def html(server: RawServer, heard: Heard, writer: Writer) -> None:
@@ -207,17 +207,29 @@ HOSTILE: dict[Behave, str] = {
 def test_a_hostile_answer_to_an_order_is_no_answer_in_bounded_time_and_sent_once(
     behave: Behave, told: str
 ) -> None:
+    within_s = 1.5 if told == "no answer in time" else 20.0
     with RawServer(behave) as server, shell_at(server.url) as world:
-        begun = time.monotonic()
-        got = world.ask("POST", "order", ORDER, within_s=1.5)
-        took_s = time.monotonic() - begun
+        got = world.ask("POST", "order", ORDER, within_s=within_s)
         assert isinstance(got, NoAnswer)
         assert got.was_sent, "it may have been done: nobody knows"
         assert got.detail.startswith(told)
-        assert took_s < 3.5
         assert len(server.heard) == 1, "nothing is sent a second time"
         again = world.ask("GET", "openOrders", {"symbol": "BTCUSDT"}, within_s=1.5)
         assert isinstance(again, NoAnswer), "and the shell is as well as before"
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("behave", [silent, slow, slow_head])
+def test_a_deadline_is_kept_whatever_the_other_does(behave: Behave) -> None:
+    with RawServer(behave) as server, shell_at(server.url) as world:
+        late_s = []
+        for _ in range(5):
+            begun = time.monotonic()
+            assert isinstance(world.ask("POST", "order", ORDER, within_s=0.5), NoAnswer)
+            late_s.append(time.monotonic() - begun - 0.5)
+            if late_s[-1] < LATE_S:
+                return
+        raise AssertionError(f"later than its deadline by {late_s} s")
 
 
 @pytest.mark.parametrize("behave", [html, unknown_encoding])
@@ -385,7 +397,7 @@ def test_a_socket_on_which_nothing_comes_any_more_is_declared_dead() -> None:
 
     core = ScriptedCore(LISTEN)
     with RawServer(behave) as server, shell_at(server.url, core, stream_silent_s=0.6):
-        assert until(lambda: len(core.stream) >= 2, 5)
+        assert until(lambda: len(core.stream) >= 2)
         assert core.stream == ["opened", "closed: it has been silent for 0.6 s, pings included"]
 
 
@@ -395,7 +407,7 @@ def test_a_stream_that_does_not_open_is_given_up() -> None:
 
     core = ScriptedCore(SIGNATURE)
     with RawServer(behave) as server, shell_at(server.url, core, stream_open_s=0.5):
-        assert until(lambda: core.stream, 5)
+        assert until(lambda: core.stream)
         assert core.stream == ["closed: it did not open in time"]
 
 
@@ -413,7 +425,7 @@ def test_another_generation_closes_the_old_stream_silently_and_opens_a_new_one()
         assert until(lambda: core.stream == ["opened"])
         for number in range(2, 32):
             wish = StreamWish(kind=StreamKind.SIGNATURE, generation=number)
-            world.shell.call(partial(wished, wish), 1)
+            world.shell.call(partial(wished, wish), WITHIN_S)
             assert until(partial(has_said, number))
         assert core.stream == ["opened"] * 31
         assert until(lambda: server.n_open == 1), "a subscription leaked"
@@ -434,7 +446,7 @@ def test_every_frame_of_a_burst_comes_through() -> None:
 
     core = ScriptedCore(SIGNATURE)
     with RawServer(behave) as server, shell_at(server.url, core):
-        assert until(lambda: len(core.stream) > n_bursts * n_frames, 20), f"stalled at {len(core.stream)}"
+        assert until(lambda: len(core.stream) > n_bursts * n_frames), f"stalled at {len(core.stream)}"
         assert core.stream == ["opened", *[text.encode()] * (n_bursts * n_frames)]
 
 
@@ -458,20 +470,20 @@ def test_the_core_is_woken_when_it_wants_to_be() -> None:
             core.next_wake_ns = now_ns + NS_PER_S // 5
             wants.append(core.next_wake_ns)
 
-        world.shell.call(wish, 1)
+        world.shell.call(wish, WITHIN_S)
         assert until(lambda: core.woken)
-        assert 0 <= core.woken[0] - wants[0] < NS_PER_S
+        assert wants[0] <= core.woken[0]
 
 
 def test_a_host_that_is_not_answered_in_time_knows_that_nothing_was_done() -> None:
     core = ScriptedCore()
     with RawServer(polite) as server, shell_at(server.url, core) as world:
         free, done = threading.Event(), threading.Event()
-        world.shell.submit(lambda _, now_ns: free.wait(10))
+        world.shell.submit(lambda _, now_ns: free.wait(WITHIN_S))
         with pytest.raises(VenueUnavailable, match="nothing was done"):
             world.shell.call(lambda _, now_ns: done.set(), 0.05)
         free.set()
-        world.shell.call(lambda _, now_ns: None, 5)
+        world.shell.call(lambda _, now_ns: None, WITHIN_S)
         assert not done.is_set()
 
 

@@ -5,16 +5,20 @@ blocks are taken in order; `njord`, `python` and `pytest` are those beside this 
 `njord` has been imported before, see `tests/warm_njord.py`, unless `timeout` is to kill it.
 """
 
+import math
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.integration.in_passing import IN_PASSING
 from tests.warm_njord import warm_njord
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,11 +32,12 @@ NEEDS_FILE = {"csv", "yaml", "json"}
 _FENCE = re.compile(r"^```(\w*)$")
 _MARK = re.compile(r"^<!-- (file|edit|covered by): (\S+) -->$")
 _EXIT = re.compile(r"\s+# exit (\d+)$")
-# What a slow machine is told on stderr: that kernels compile, and how far a command is.
-_IN_PASSING = re.compile(r"compiling kernels \(once\)|[\d,]+ of [\d,]+ \w+, \d+%, about ")
-_COMMAND_LIMIT_S = 60
+_COMMAND_LIMIT_S = 200
+_TIMEOUT = re.compile(r"((?<![-\w])timeout (?:--preserve-status )?(?:-s \w+ )?)(\d+)\b")
+_START_S = 1.5  # What a command needs to start, by whose measure the pages say `timeout`.
+_SLOWNESS_MAX = 8.0
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 class Block(NamedTuple):
@@ -100,7 +105,7 @@ def shows(shown: list[str], output: str) -> bool:
         else ".*".join(map(re.escape, _squeezed(line).split("…"))) + r"\n"
         for line in shown
     )
-    lines = [line for line in output.split("\n") if line.strip() and not _IN_PASSING.match(line)]
+    lines = [line for line in output.split("\n") if line.strip() and not IN_PASSING.match(line)]
     told = "".join(_squeezed(line) + "\n" for line in lines)
     return re.fullmatch(pattern, told) is not None
 
@@ -125,12 +130,25 @@ def _environment(home: Path, *programs: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
 
 
+@cache
+def _slowness() -> float:
+    """Return how many times as long as on the machine of the pages a command needs to start."""
+    began_s = time.monotonic()
+    words = ["paper", "sma_cross", "--data", "nothing.csv"]
+    subprocess.run([Path(sys.executable).with_name("njord"), *words], capture_output=True, check=False)
+    return min(max(1.0, (time.monotonic() - began_s) / _START_S), _SLOWNESS_MAX)
+
+
+def _patient(command: str) -> str:
+    return _TIMEOUT.sub(lambda found: f"{found[1]}{math.ceil(int(found[2]) * _slowness())}", command)
+
+
 def run_step(step: Step, folder: Path, *, is_warm: bool = False) -> None:
     """Run one command in `folder` and hold it to its page."""
     assert not step.command.startswith("cd "), f"line {step.line}: each command starts in the page's folder"
     warm = [Path(warm_njord()).parent] if is_warm and "timeout " not in step.command else []
     done = subprocess.run(
-        ["bash", "-c", step.command],
+        ["bash", "-c", _patient(step.command)],
         cwd=folder,
         env=_environment(folder, *warm),
         stdin=subprocess.DEVNULL,

@@ -145,7 +145,7 @@ def test_killed_at_any_request_the_next_download_ends_with_the_same_hash(kind: s
                 "1",
             ]
             child.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE))
-            _, said = child[-1].communicate(timeout=60)
+            _, said = child[-1].communicate(timeout=200)
             was_killed = child[-1].returncode == -signal.SIGKILL
             assert was_killed or child[-1].returncode == 0, said
             n_killed += was_killed

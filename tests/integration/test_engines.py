@@ -14,8 +14,10 @@ from njord.adapters.config_loader import load_config
 from njord.backtest.fast_points import FastEvaluator
 from njord.backtest.ordered_points import OrderedEvaluator
 from njord.backtest.point import Score, Window, point_spec
+from njord.backtest.points import open_evaluator
 from njord.backtest.session import BacktestRequest
 from njord.cli import run
+from njord.core.errors import ConfigError
 from njord.core.units import NS_PER_MINUTE
 from njord.strategies.library import sma_cross
 from tests.golden.market import START_NS
@@ -41,6 +43,34 @@ class Raises(CompiledStrategy):
     def decide(now: Now, values: Values, state: FloatArray, params: FloatArray) -> int:
         return 1 if now.n_bars == 50 and state[3] > 0 else 0
 '''
+
+
+ETH = "another instrument"
+CONFIGURED = "by a file of the configuration"
+FILES = {
+    "fee_tiers": (
+        "config/base.yaml",
+        "backtest:\n  fee_tiers:\n    - {volume_notional: 0, maker_bps: 1, taker_bps: 2}\n",
+    ),
+    "filters": (
+        "config/instruments/coin.yaml",
+        "symbol: BTC/USDT\nvenue: here\nbase: BTC\nquote: USDT\ntick_size: 1\nlot_size: 0.0001\n"
+        "filter_changes:\n  - {from: 2024-01-01T01:00:00Z, min_notional: 5}\n",
+    ),
+}
+
+
+def arranged(words: tuple[str, ...], data: Path, root: Path) -> tuple[str, ...]:
+    """Return what is typed, after the files that it speaks of are there."""
+    if ETH in words:
+        other = write_market(root / "ETH_USDT-1m.csv", n_bars=900)
+        return tuple(str(other) if word == ETH else word for word in words)
+    if CONFIGURED in words:
+        name, text = FILES[words[-1]]
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text)
+        return words[: words.index(CONFIGURED)]
+    return words
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +111,51 @@ def test_the_fast_engine_leaves_the_result_of_the_ordered_one(
         (("sma_cross", "--latency-ms", "60000"), "entry_latency_ns of a bar or more"),
         (("sma_cross", "--risk-profile", "paper"), "risk rule cool_down"),
         (("sma_cross", "--param", "weight=0.12345678901234567"), "MONEY_RANGE"),
+        (("sma_cross", "--slippage-bps", "0.1234567890123456"), "MONEY_RANGE"),
+        (("sma_cross", "--capital", "1000000000000000"), "MONEY_RANGE"),
+        (("sma_cross", "--slippage-model", "square_root"), "slippage_model square_root"),
+        (("sma_cross", "--account", "perpetual"), "account perpetual: funding and liquidation"),
+        (("sma_cross", "second=sma_cross"), "several instruments or strategies"),
+        (("sma_cross", "--data", ETH), "several instruments or strategies"),
+        (("sma_cross", CONFIGURED, "fee_tiers"), "fee_tiers"),
+        (("sma_cross", CONFIGURED, "filters"), "filters that change over time"),
+        (("limit_entry", "--risk-profile", "paper"), "risk rule cool_down"),
+        (("limit_entry", "--slippage-model", "linear"), "slippage_model linear"),
     ],
 )
 def test_what_the_fast_engine_can_not_express_runs_on_the_ordered_one_and_is_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
 ) -> None:
+    words = arranged(words, data, tmp_path)
     for engine in ("fast", "both"):
         code, result = backtest(capsys, tmp_path, *words, "--data", str(data), "--engine", engine)
         assert code == 0
         assert result["engine"]["name"] == "ordered"  # type: ignore[index]
         assert reason in result["engine"]["why_ordered"]  # type: ignore[index]
         assert result["journal"]["n_messages"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((CONFIGURED, "fee_tiers"), "fee_tiers"),
+        (("backtest.account=perpetual",), "account perpetual: funding and liquidation"),
+        (("backtest.risk_profile=paper",), "risk rule cool_down"),
+        (("backtest.max_volume_share=0.1",), "max_volume_share"),
+    ],
+)
+def test_points_that_the_fast_engine_can_not_express_are_evaluated_on_the_ordered_one_which_says_why(
+    data: Path, tmp_path: Path, words: tuple[str, ...], reason: str
+) -> None:
+    settings = dict(word.split("=") for word in arranged(words, data, tmp_path))
+    spec = point_spec(
+        BacktestRequest(strategy="sma_cross", data=data), load_config(tmp_path, settings, {}).config, {}
+    )
+    with pytest.raises(ConfigError, match=f"the fast engine can not run this: {reason}"):
+        open_evaluator(spec, "fast")
+    evaluator = open_evaluator(spec, "auto")
+    assert (evaluator.engine, evaluator.why_ordered) == ("ordered", reason)
+    evaluator.close()
 
 
 def test_an_unknown_engine_is_refused_in_one_line(

@@ -112,6 +112,7 @@ print(n, peak)
 """
 
 
+@pytest.mark.long
 def test_memory_stays_flat_in_the_number_of_rows(tmp_path: Path) -> None:
     peaks = []
     for n_rows in (200_000, 1_000_000):

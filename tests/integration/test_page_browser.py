@@ -33,7 +33,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --remote-debugging-pipe"
 )
-DEADLINE_S = 30.0
+DEADLINE_S = 100.0
 NEXT_FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))"
 # The browser reads its commands from descriptor 3 and answers on 4.
 ON_FD_3_AND_4 = """

@@ -18,7 +18,7 @@ from tests.unit.apps.paper_world import CrashDisk, make_world, open_session, run
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("latency", ["0", "60000000000"])
+@pytest.mark.parametrize("latency", [pytest.param("0", marks=pytest.mark.long), "60000000000"])
 def test_after_a_crash_at_every_disk_operation_the_session_ends_as_if_undisturbed(
     tmp_path: Path, latency: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

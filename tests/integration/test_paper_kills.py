@@ -20,7 +20,13 @@ NJORD = str(Path(sys.executable).with_name("njord"))
 BARS = "BTC-PERP-1m-20211231-20220201.csv.gz"
 END = "2022-01-08"  # About 10,000 bars and 400 fills.
 KILLS = int(os.environ.get("PAPER_KILLS", "8"))
+WITHIN_S = 100.0  # Only what never comes takes so long.
 SEED = int(os.environ.get("PAPER_KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NJORD_RISK__KILL_SWITCH_MAX_AGE_MS", "30000")  # A slow machine trips nothing.
 
 
 def command(data: Path, *more: str) -> list[str]:
@@ -74,7 +80,8 @@ def kill(process: subprocess.Popen[bytes], after_s: float) -> bool:
     return code != 0
 
 
-@pytest.mark.timeout(120 + 15 * KILLS)
+@pytest.mark.long
+@pytest.mark.timeout(300 + 30 * KILLS)
 def test_a_session_killed_at_random_moments_ends_like_one_that_was_not(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,13 +109,13 @@ def test_a_session_killed_at_random_moments_ends_like_one_that_was_not(
 
 
 def wait_for(root: Path, event: str) -> dict[str, Any]:
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
         found = [each for each in said(root) if each["event"] == event]
         if found:
             return found[0]
         time.sleep(0.01)
-    raise AssertionError(f"no {event} within 30 s")
+    raise AssertionError(f"no {event} within {WITHIN_S} s")
 
 
 def test_a_second_instance_on_the_same_state_folder_is_refused_by_one_line(
@@ -126,6 +133,7 @@ def test_a_second_instance_on_the_same_state_folder_is_refused_by_one_line(
     assert "var/state" in second.stderr
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("policy", ["cancel", "leave", "flatten"])
 def test_sigterm_ends_within_five_seconds_says_what_is_left_and_the_same_command_goes_on(
     policy: str, recordings: Path, tmp_path: Path
@@ -135,7 +143,7 @@ def test_sigterm_ends_within_five_seconds_says_what_is_left_and_the_same_command
     wait_for(tmp_path, "fill")
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0, process.communicate()
+    assert process.wait(WITHIN_S) == 0, process.communicate()
     took_s = time.monotonic() - began
     process.communicate()
     assert took_s < 5

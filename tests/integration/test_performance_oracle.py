@@ -114,6 +114,7 @@ def streamed(interval_ns: int, curve: FloatArray) -> dict[str, float]:
     }
 
 
+@pytest.mark.long
 def test_batch_and_streaming_ratios_are_those_of_empyrical(oracle_python: Path) -> None:
     asked = [(name, *curve, risk_free) for name, curve in curves().items() for risk_free in (0.0, RISK_FREE)]
     series = [

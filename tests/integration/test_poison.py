@@ -52,10 +52,17 @@ def ticks(recordings: Path, tmp_path: Path) -> tuple[Path, ...]:
 
 
 ON_BARS = [name for name in strategy_names() if name != "market_maker"]
+QUICK = (
+    "sma_cross",
+    "limit_entry",
+)  # A signal, and orders that wait; the others are as right and take longer.
 PARAMS = {"trendline_break": ("break_bps=20",)}  # Its own are for wilder markets.
 
 
-@pytest.mark.parametrize("name", ON_BARS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in ON_BARS],
+)
 def test_every_strategy_that_is_shipped_passes_on_bars(name: str, tmp_path: Path, recordings: Path) -> None:
     with prepared_run(tmp_path, (name,), (recordings / PERP,), *PARAMS.get(name, ())) as prepared:
         finished = run_backtest(prepared, tmp_path)
@@ -80,7 +87,7 @@ def test_two_strategies_on_two_symbols_pass_together(tmp_path: Path, recordings:
     assert all(not each.skipped and each.n_compared for each in outcome.warm_up.strategies)
 
 
-@pytest.mark.parametrize("latency_ns", ["0", "10000000"])
+@pytest.mark.parametrize("latency_ns", [pytest.param("0", marks=pytest.mark.long), "10000000"])
 def test_the_market_maker_passes_on_ticks(latency_ns: str, tmp_path: Path, ticks: tuple[Path, ...]) -> None:
     latency = {"entry_latency_ns": latency_ns, "response_latency_ns": latency_ns}
     with prepared_run(tmp_path, ("market_maker",), ticks, account="margin", **latency) as prepared:

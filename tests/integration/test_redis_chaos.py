@@ -27,10 +27,10 @@ from njord.core.topics import STREAMS
 from njord.storage.journal_reader import read_blocks
 from tests.redis_server import CANARY, RedisServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-N_BARS, SPEED = 20_000, "90000x"  # 1,500 bars a second.
+N_BARS, SPEED = 20_000, "50000x"  # 24 seconds of 830 bars.
 P999_MAX = 1.2
 
 
@@ -70,7 +70,7 @@ class Child:
 
     def figures(self) -> dict[str, Any]:
         """Wait for its end and return what it measured."""
-        out, err = self._process.communicate(timeout=120)
+        out, err = self._process.communicate(timeout=400)
         assert self._process.returncode == 0, err.decode()
         assert CANARY not in (out + err).decode()
         figures: dict[str, Any] = json.loads(out.splitlines()[-1])
@@ -231,7 +231,7 @@ def test_whatever_happens_to_redis_readers_have_each_message_once_and_orders_are
         while child.is_running:
             readers.read()
         figures = child.figures()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 100
         while readers.read() and time.monotonic() < until:
             continue
         n_messages = check_everything_arrived_once(readers, child.folder)

@@ -11,7 +11,7 @@ from njord.research.sweep_page import PAGE, write_page
 from tests.unit.research.page_samples import check_drawn, data_of, text_of, write_sweep
 from tests.warm_njord import warm_njord
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 DATA, FREE = "SYNTH_USDT-1m.csv", ("--fee-bps", "0", "--slippage-bps", "0")
 
 

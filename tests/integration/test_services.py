@@ -14,7 +14,7 @@ import pytest
 
 from njord.adapters.seal import SealKey, seal
 from njord.apps.services_run import Announced
-from njord.apps.services_words import Answer, encode_reply
+from njord.apps.services_words import Answer, decode_reply, encode_reply
 from njord.core.codec import encode
 from njord.core.contracts import OrderEvent
 from njord.core.types import OrderType, Side, TimeInForce
@@ -99,6 +99,16 @@ def _reaches(row: int) -> Callable[[Announced], bool]:
 # --- the seal ---
 
 
+def _has_answered(services: Services, run: str, service: str, seq: int) -> bool:
+    with services.redis.client() as client:
+        entries = client.xrange(f"engine.out.{run}")
+    assert isinstance(entries, list)
+    replies = [decode_reply(fields[b"a"]) for _, fields in entries]
+    return any(
+        isinstance(reply, Answer) and (reply.service, reply.seq) == (service, seq) for reply in replies
+    )
+
+
 def forged_order(number: int) -> OrderEvent:
     return OrderEvent(
         ts_ns=1,
@@ -136,6 +146,7 @@ def test_forged_orders_in_the_stream_are_refused_told_and_never_reach_the_venue(
             Answer(waited_for, "risk", ((order,),)),
             Answer(waited_for, "strat", ((envelope,), ())),
         ]
+        services.wait_for(lambda announced: _has_answered(services, announced.run, "strat", waited_for))
         with services.redis.client() as client:
             for answer in answers:
                 client.xadd(f"engine.out.{run}", {"a": encode_reply(answer)})
@@ -232,7 +243,7 @@ def test_a_second_paper_service_is_refused(minute_bars: Path, tmp_path: Path) ->
 # --- stopping, and the words of make ---
 
 
-@pytest.mark.long
+@pytest.mark.timing
 def test_a_stop_ends_every_service_within_five_seconds_even_while_another_is_missing(
     minute_bars: Path, tmp_path: Path
 ) -> None:
@@ -255,6 +266,7 @@ def test_a_stop_ends_every_service_within_five_seconds_even_while_another_is_mis
         services.check_journal()
 
 
+@pytest.mark.long
 def test_a_killed_and_a_missing_service_do_not_keep_the_switch_from_stopping_orders(
     minute_bars: Path, tmp_path: Path
 ) -> None:

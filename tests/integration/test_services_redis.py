@@ -123,7 +123,7 @@ def test_an_emptied_redis_gets_back_what_nobody_has_read() -> None:
                 time.sleep(0.005)
             client.flushall()
         with serving(server):
-            step.join(20)
+            step.join(100)
         assert not step.is_alive()
     assert written(host.journal.messages) == one_process(bars(1))[: len(host.journal.messages)]
 

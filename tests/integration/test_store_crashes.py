@@ -18,7 +18,16 @@ def test_a_commit_that_fails_at_any_operation_leaves_the_old_state_or_the_new_on
 
 
 @pytest.mark.parametrize(
-    "kept", [slice(0), slice(1), slice(2), slice(3), slice(-1, None), slice(-2, None), slice(-3, None)]
+    "kept",
+    [
+        slice(0),
+        slice(1),
+        slice(-1, None),
+        *(
+            pytest.param(kept, marks=pytest.mark.long)
+            for kept in (slice(2), slice(3), slice(-2, None), slice(-3, None))
+        ),
+    ],
 )
 def test_names_that_were_not_synced_may_be_lost_with_the_power(tmp_path: Path, kept: slice) -> None:
     def lose_power(disk: FailingFiles) -> None:

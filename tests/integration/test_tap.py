@@ -25,7 +25,7 @@ from njord.storage.journal_reader import read_blocks
 from tests.integration.tap_bench import INTENTS, intents, message, tap_of, write
 from tests.redis_server import RedisServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def test_every_message_of_a_stream_topic_comes_once_in_order_in_frames_of_the_journals_lines(

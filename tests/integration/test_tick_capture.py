@@ -30,6 +30,7 @@ def test_the_maker_makes_the_trades_of_hftbacktest(
     assert run_python(recorded, STEP_NS) == compiled
 
 
+@pytest.mark.long
 def test_a_maker_that_looks_more_often_still_agrees_with_itself(recordings: Path) -> None:
     assert (recordings / "capture" / CAPTURE.name).exists()
     recorded = read_capture(CAPTURE, 1)

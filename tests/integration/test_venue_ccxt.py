@@ -61,7 +61,7 @@ def with_ccxt(do: Callable[[Any, Watched], Awaitable[None]]) -> None:
             point_at(client, address)
             try:
                 await client.load_markets()
-                await asyncio.wait_for(do(client, exchange), 20)
+                await asyncio.wait_for(do(client, exchange), 100)
             finally:
                 await client.close()
 
@@ -105,7 +105,7 @@ def test_ccxt_reads_rules_book_trades_ticker_and_bars() -> None:
         ticker = await client.fetch_ticker(SYMBOL)
         assert ticker["last"] == float(BTC.price(exchange.market.last_price_ticks(0)))
         assert ticker["bid"] < ticker["ask"]
-        assert abs(await client.fetch_time() - WallClock().now_ns() // NS_PER_MS) < NS_PER_S // NS_PER_MS
+        assert abs(await client.fetch_time() - WallClock().now_ns() // NS_PER_MS) < 30 * NS_PER_S // NS_PER_MS
 
     with_ccxt(do)
 

@@ -147,6 +147,7 @@ def test_orders_that_meet_bars_and_each_other_end_the_same_way_in_both(
 
 
 @pytest.mark.integration
+@pytest.mark.long  # The campaign runs it with the profile of the properties.
 @given(INSTRUMENTS, bars(), ORDER_SETTINGS, ORDER_RULES, scripts())
 def test_placed_orders_end_the_same_way_in_the_loop_and_in_the_ordered_engine(
     instrument: Instrument,

@@ -50,7 +50,7 @@ def test_a_reader_who_has_gone_is_told_once() -> None:
     with os.fdopen(writing, "w") as stream:
         outlet = Outlet(stream, dropped, gone.release)
         outlet.write("is anybody there?")
-        assert gone.acquire(timeout=5.0)
+        assert gone.acquire(timeout=40.0)
         outlet.write("no")
         assert outlet.end(within_s=5.0)
     assert not gone.acquire(blocking=False)
