@@ -25,6 +25,7 @@ from njord.exchange.exchange import AccountSpec, Exchange, ExchangeOptions
 from njord.exchange.fault_plan import FaultPlan, read_plan
 from njord.exchange.faults import Nemesis
 from njord.exchange.market_open import Replay, Replayed, open_replay
+from njord.exchange.rehearsal import rehearse
 from njord.exchange.server import Address, serve
 from njord.exchange.synthetic_market import SyntheticMarket
 from njord.exchange.tls import throwaway_context
@@ -60,7 +61,8 @@ def run(wanted: Wanted, root: Path) -> int:
         market = replayed.market
         specs = accounts_of(wanted.accounts, wanted.accounts_file, market.instruments)
         exchange = Exchange(market, specs, ExchangeOptions(), begin_ns)
-        exchange.advance(begin_ns)  # What is compiled is compiled before anybody waits.
+        rehearse(begin_ns)
+        exchange.advance(begin_ns)
         names, keys = tuple(spec.name for spec in specs), tuple(spec.key for spec in specs)
         served = Nemesis(exchange, plan, wanted.seed, begin_ns, names, keys)
 

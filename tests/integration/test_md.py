@@ -73,12 +73,12 @@ async def recorded(
             CaptureOptions(first_wait_s=0.02, wait_max_s=0.05, import_every_s=seconds / 3),
         )
         running = asyncio.create_task(capture.run())
-        for number in range(max(1, n_drops)):
+        for _ in range(max(1, n_drops)):
             await asyncio.sleep(seconds / max(1, n_drops))
-            if n_drops:
-                while capture.n_dials <= number:
-                    await asyncio.sleep(0.01)
+            before = capture.n_dials
+            while n_drops and capture.n_dials <= before:  # While it dials there may be nothing to cut yet.
                 await asyncio.to_thread(thread.call, exchange.operator.drop_streams)
+                await asyncio.sleep(0.05)
         await asyncio.sleep(CALM_S)
         while not stored:  # What is recorded becomes datasets meanwhile.
             await asyncio.sleep(0.05)
@@ -97,7 +97,7 @@ def columns(store: Path, dataset: str, names: tuple[str, ...]) -> dict[str, np.n
 def test_trades_are_recorded_once_each_and_the_book_is_the_recordings_at_every_common_update(
     recordings: Path, tmp_path: Path, n_drops: int, seconds: float
 ) -> None:
-    with served(recordings / CAPTURE, 20) as (exchange, thread):
+    with served(recordings / CAPTURE, 12) as (exchange, thread):
         capture, notices = asyncio.run(recorded(exchange, thread, tmp_path, seconds, n_drops))
         url = thread.address.rest
         names = ("trade_id", "price_ticks", "qty_lots", "side")
@@ -155,7 +155,10 @@ def grown(captures: Path, before: Path | None = None) -> None:
 def test_the_verb_records_until_it_is_stopped_and_goes_on_where_it_was(
     recordings: Path, tmp_path: Path
 ) -> None:
-    with served(recordings / CAPTURE, 20) as (_, thread):
+    with served(recordings / CAPTURE, 4) as (
+        _,
+        thread,
+    ):  # A slow machine starts two processes before it ends.
         words = [
             str(NJORD),
             "md",
