@@ -115,6 +115,7 @@ class _Window:
     # Go on by steps where a piece has ended.
     def _refresh(self) -> None:
         if self._tail is not None:
+            self._seen.clear()  # A tail that is shorter than the window begins with what was seen.
             self._seen.extend(self._tail.tolist())
             self._tail = None
             self._refill()

@@ -96,6 +96,27 @@ def test_pieces_and_steps_in_any_order_say_the_same_bits(
     assert np.concatenate(said).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("indicator", INDICATORS, ids=repr)
+def test_a_step_a_piece_and_a_step_while_it_warms_up_count_every_bar_once(indicator: Indicator) -> None:
+    messages = [
+        Bar(
+            ts_ns=60 * (n + 1),
+            ts_open_ns=60 * n,
+            instrument=0,
+            open=990,
+            high=999 - n,
+            low=980,
+            close=990 + n,
+        )
+        for n in range(6)
+    ]
+    stepped, mixed = start(indicator, TRADED), start(indicator, TRADED)
+    expected = np.array([stepped.step(each) for each in messages])
+    first, piece = mixed.step(messages[0]), mixed.piece(columns(messages[1:2]))
+    said = [first, *piece, *(mixed.step(each) for each in messages[2:])]
+    assert np.array(said).tobytes() == expected.tobytes()
+
+
 @given(
     xs=st.lists(st.integers(10**6, 10**6 + 50), min_size=8, max_size=30),
     fast=st.integers(1, 3),
