@@ -56,7 +56,7 @@ class FastEvaluator:
 
     Args:
         spec: What all points share.
-        on_read: Called when the data have been read, before what is compiled is loaded.
+        on_read: Called when the data have been read, and again when they are cut, before what is compiled is loaded.
 
     Raises:
         UserError: The strategy does not load, or the data can not be used.
@@ -84,7 +84,7 @@ class FastEvaluator:
         self._placing: dict[int, OrderTerms] = {}  # By the highest price.
         try:
             on_read()
-            self._check()
+            self._check(on_read)
         except BaseException:
             self.close()
             raise
@@ -113,16 +113,20 @@ class FastEvaluator:
         on_done(len(scores))
         return [scores[at] for at in range(len(points))]
 
+    def forget(self) -> None:
+        """Let go of the tables of all windows."""
+        self._cuts.clear()
+        self._rooms.clear()
+
     def close(self) -> None:
         """Let go of the data, and of all tables."""
         self._markets.close()
-        self._cuts.clear()
-        self._rooms.clear()
+        self.forget()
         if self._ordered is not None:
             self._ordered.close()
 
     # What no point could express: the defaults say it, if there are any.
-    def _check(self) -> None:
+    def _check(self, on_cut: Callable[[], None]) -> None:
         market = self._markets.cut(WHOLE, 0)
         if len(market.instruments) != 1 or market.has_ticks(0):
             raise NotFused("several instruments, or trades or a book instead of bars")
@@ -132,6 +136,7 @@ class FastEvaluator:
             return
         strategy = _strategy(prepared)
         cut = self._cut(WHOLE, strategy.warm_up())
+        on_cut()
         ready = _Ready(0, strategy, cut, *self._terms_of(prepared, strategy, cut))
         if isinstance(strategy, OrderStrategy):
             self._order_terms(ready)

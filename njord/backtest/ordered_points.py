@@ -73,6 +73,9 @@ class OrderedEvaluator:
             on_done(n_done)
         return scores
 
+    def forget(self) -> None:
+        """Nothing: a window of it is read again for every point."""
+
     def close(self) -> None:
         """Let go of the data."""
         self._markets.close()

@@ -129,6 +129,9 @@ class Evaluator(Protocol):
                 error.
         """
 
+    def forget(self) -> None:
+        """Let go of what was made for the windows so far; call it while nothing is evaluated."""
+
     def close(self) -> None:
         """Let go of the data."""
 

@@ -247,6 +247,8 @@ class Sweep:
         inside = [best.score for best in overview.best]
         outside: Sequence[Score | None] = [None] * len(inside)
         if plan.holdout is not None:
+            self._evaluator.forget()
+            give_back()  # The hold-out is one more copy.
             outside = self._evaluator.evaluate([score.params for score in inside], plan.holdout)
         self._evaluator.close()
         give_back()
