@@ -12,12 +12,11 @@ class LiveRecorder(Recorder):
 
     def _fill(self, fill: FillEvent) -> None:
         if fill.strategy_id == EXTERNAL_OWNER:
-            self.orders.fill(self._unsent(fill, EXTERNAL_END), fill)
+            self.fills.add(fill, self.orders.add_unsent(fill, EXTERNAL_END))
             return
         name = fill.client_order_id
-        index = self._open.get(name, -1)
-        if index < 0:
-            index = self.orders.find(name)  # It has ended.
-        if index < 0:
+        course = self._open.get(name)
+        order_no = self.orders.find(name) if course is None else course.order_no  # It has ended, or works.
+        if not order_no:
             raise InvariantError(f"a trade of order {name}, which nobody sent, is booked on a strategy")
-        self.orders.fill(index, fill)
+        self.fills.add(fill, order_no)

@@ -177,7 +177,7 @@ class Books:
         event = approved(intent, self._ids, order.intent, limits_version=1)
         recorder = self._recorder
         recorder.observers[OrderEvent](event)
-        recorder.orders.accept(len(recorder.orders) - 1, ts_ns)
+        recorder.accept(event.client_order_id, ts_ns)
         return event
 
     def end(self, sent: OrderEvent, how: int, end_ns: int) -> None:

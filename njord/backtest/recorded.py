@@ -3,8 +3,11 @@
 Rows are packed one behind the other and unpacked for those who read them; columns of fills are read as arrays.
 """
 
-from collections.abc import Iterator
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -12,18 +15,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.core.columns import Rows, TextColumn, Words
+from njord.core.columns import BATCH, Rows, TextColumn, Words
 from njord.core.contracts import NO_PRICE, FillEvent, OrderEvent
-from njord.core.types import BUY, LIMIT, MARKET, SELL, OrderType, Side, TimeInForce
+from njord.core.types import BUY, MARKET, SELL, OrderType, Side, TimeInForce
 
 IntArray = NDArray[np.int64]
-_NEVER: Final = -(2**63)  # A time at which nothing happened.
+NEVER: Final = -(2**63)  # A time at which nothing happened.
 _TYPES, _TIFS = tuple(OrderType), tuple(TimeInForce)
 _TYPE_CODES = {each: code for code, each in enumerate(_TYPES)}
 _TIF_CODES = {each: code for code, each in enumerate(_TIFS)}
-_MARKET_CODE, _LIMIT_CODE = _TYPE_CODES[MARKET], _TYPE_CODES[LIMIT]
-_GTC, _IOC = TimeInForce.GTC, TimeInForce.IOC
-_GTC_CODE, _IOC_CODE = _TIF_CODES[_GTC], _TIF_CODES[_IOC]
 _IS_BUY, _POST_ONLY, _REDUCE_ONLY = 1, 2, 4
 
 
@@ -120,11 +120,11 @@ class RecordedOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.qty_lots if self.amended is None else self.amended.qty_lots
 
 
-_FILL = Struct("<qqqqiiiH??")
+_FILL = Struct("<qqqqiiH??")
 _FILL_COLUMNS = np.dtype(
     [
         ("ts_venue_ns", "<i8"), ("ts_ns", "<i8"), ("price_ticks", "<i8"), ("qty_lots", "<i8"), ("order_no", "<i4"),
-        ("previous", "<i4"), ("instrument", "<i4"), ("fee_asset", "<u2"), ("is_buy", "?"), ("is_maker", "?"),
+        ("instrument", "<i4"), ("fee_asset", "<u2"), ("is_buy", "?"), ("is_maker", "?"),
     ]
 )  # fmt: skip
 
@@ -133,80 +133,144 @@ class FillRows(Rows[RecordedFill]):
     """All fills, in the order in which they were booked."""
 
     def __init__(self) -> None:
+        self._latest: list[FillEvent] = []  # Not packed yet.
+        self._order_nos: list[int] = []  # Theirs.
         self._rows = bytearray()
         self._fees = TextColumn()
         self._assets = Words()
+        self._by_order = _ByOrder(np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
-        return len(self._fees)
+        return len(self._fees) + len(self._latest)
 
     def at(self, index: int) -> RecordedFill:
         """Return a fill; 0 is the first."""
-        (
-            ts_venue_ns, ts_ns, price_ticks, qty_lots, order_no, _, instrument, asset, is_buy, is_maker,
-        ) = _FILL.unpack_from(self._rows, index * _FILL.size)  # fmt: skip
-        return RecordedFill(
-            ts_venue_ns,
-            ts_ns,
-            instrument,
-            BUY if is_buy else SELL,
-            price_ticks,
-            qty_lots,
-            Decimal(self._fees[index]),
-            self._assets[asset],
-            is_maker,
-            order_no,
-        )
+        return self.many((index,))[0]
+
+    def many(self, places: Sequence[int]) -> list[RecordedFill]:
+        """Return the fills at some places."""
+        self._settle()
+        rows, unpack_from, size, assets = self._rows, _FILL.unpack_from, _FILL.size, self._assets.texts
+        return [
+            RecordedFill(
+                ts_venue_ns,
+                ts_ns,
+                instrument,
+                BUY if is_buy else SELL,
+                price_ticks,
+                qty_lots,
+                Decimal(fee),
+                assets[asset],
+                is_maker,
+                order_no,
+            )
+            for place, fee in zip(places, self._fees.many(places), strict=True)
+            for (
+                ts_venue_ns, ts_ns, price_ticks, qty_lots, order_no, instrument, asset, is_buy, is_maker,
+            ) in (unpack_from(rows, place * size),)
+        ]  # fmt: skip
 
     def of(self, instrument: int) -> Iterator[RecordedFill]:
         """Yield the fills of one instrument."""
-        return map(self.at, np.flatnonzero(self.column("instrument") == instrument).tolist())
+        places = np.flatnonzero(self.column("instrument") == instrument).tolist()
+        for first in range(0, len(places), BATCH):
+            yield from self.many(places[first : first + BATCH])
 
-    def column(self, name: str) -> NDArray[np.int64]:
+    def of_orders(self, order_nos: Iterable[int]) -> list[tuple[RecordedFill, ...]]:
+        """Return the fills of each of some orders, oldest first."""
+        if self._by_order.n_fills != len(self):
+            self._by_order = _ByOrder(self.column("order_no"))
+        own = [self._by_order.places(order_no) for order_no in order_nos]
+        fills = iter(self.many([place for each in own for place in each]))
+        return [tuple(islice(fills, len(each))) for each in own]
+
+    def column(self, name: str) -> IntArray:
         """Return all values of a whole number of `RecordedFill`, or of the flags `is_buy` and `is_maker`."""
+        self._settle()
         return np.frombuffer(self._rows, dtype=_FILL_COLUMNS)[name].astype(np.int64)
 
-    def add(self, fill: FillEvent, order_no: int, previous: int) -> None:
-        """Book a fill of an order; `previous` is the index of the order's fill before, -1 if it is the first."""
-        self._rows += _FILL.pack(
-            fill.ts_venue_ns,
-            fill.ts_ns,
-            fill.price_ticks,
-            fill.qty_lots,
-            order_no,
-            previous,
-            fill.instrument,
-            self._assets.number(fill.fee_asset),
-            fill.side is BUY,
-            fill.is_maker,
+    def add(self, fill: FillEvent, order_no: int) -> None:
+        """Book a fill of an order."""
+        latest = self._latest
+        latest.append(fill)
+        self._order_nos.append(order_no)
+        if len(latest) >= BATCH:
+            self._pack()
+
+    def _settle(self) -> None:
+        if self._latest:
+            self._pack()
+
+    def _pack(self) -> None:
+        latest, pack, assets = self._latest, _FILL.pack, self._assets
+        self._rows += b"".join(
+            [
+                pack(
+                    fill.ts_venue_ns,
+                    fill.ts_ns,
+                    fill.price_ticks,
+                    fill.qty_lots,
+                    order_no,
+                    fill.instrument,
+                    assets[fill.fee_asset],
+                    fill.side is BUY,
+                    fill.is_maker,
+                )
+                for fill, order_no in zip(latest, self._order_nos, strict=True)
+            ]
         )
-        self._fees.append(str(fill.fee))
-
-    def back_from(self, index: int) -> tuple[RecordedFill, ...]:
-        """Return the fills of the order whose last one is at `index`, oldest first; none for -1."""
-        if index < 0:
-            return ()
-        fills = []
-        while index >= 0:
-            fills.append(self.at(index))
-            index = _PREVIOUS.unpack_from(self._rows, index * _FILL.size + _PREVIOUS_AT)[0]
-        return tuple(reversed(fills))
+        self._fees.extend([str(fill.fee) for fill in latest])
+        latest.clear()
+        self._order_nos.clear()
 
 
-_PREVIOUS, _PREVIOUS_AT = Struct("<i"), 36
+class _ByOrder:
+    # Where the fills of each order are: `order_nos` tells whose each fill is.
+    def __init__(self, order_nos: IntArray) -> None:
+        self.n_fills = order_nos.size
+        places = np.argsort(order_nos, kind="stable")
+        self._n_orders = int(order_nos.max(initial=0))  # The newest one with a fill.
+        starts = np.searchsorted(order_nos[places], np.arange(1, self._n_orders + 2))
+        self._places = array("i", places.astype(np.int32).tobytes())
+        self._starts = array("i", starts.astype(np.int32).tobytes())
 
-# What is known of an order when it is approved, and behind it what becomes of it.
-_APPROVED = Struct("<qqqqiiHBBB")
-_COURSE = Struct("<qqiqii")
-_COURSE_AT, _ORDER_SIZE = _APPROVED.size, _APPROVED.size + _COURSE.size
-_TIME, _PLACE, _END = Struct("<q"), Struct("<i"), Struct("<qii")
-_ACCEPTED_AT, _TRIGGERED_AT, _LAST_FILL_AT, _END_AT = (_COURSE_AT + each for each in (0, 8, 16, 20))
+    def places(self, order_no: int) -> "array[int]":
+        if order_no > self._n_orders:
+            return self._places[:0]
+        return self._places[self._starts[order_no - 1] : self._starts[order_no]]
+
+
+class Course(msgspec.Struct, gc=False):
+    """What is known of an order as long as it works: how it was approved, and what became of it."""
+
+    order: OrderEvent
+    order_no: int
+    accepted_ns: int = NEVER
+    triggered_ns: int = NEVER
+    end_ns: int = NEVER
+    terminal: str = ""
+    detail: str = ""
+
+
+# How it was approved, and behind it what became of it.
+_ORDER = Struct("<qqqqiiHBBBqqqii")
+_COURSE = Struct("<qqqii")
+_COURSE_AT = _ORDER.size - _COURSE.size
 _STRATEGY, _STRATEGY_AT = Struct("<H"), 40
-_NOTHING_YET = _COURSE.pack(_NEVER, _NEVER, -1, _NEVER, 0, 0)
+_ORDER_COLUMNS = np.dtype(
+    {
+        "names": ["limit_price_ticks", "terminal"],
+        "formats": ["<i8", "<i4"],
+        "offsets": [8, _ORDER.size - 8],
+        "itemsize": _ORDER.size,
+    }
+)
 
 
 class OrderRows(Rows[RecordedOrder]):
     """All orders, in the order of their approval.
+
+    Those that work when they are packed stay beside it until they have ended.
 
     Args:
         fills: Theirs.
@@ -214,158 +278,209 @@ class OrderRows(Rows[RecordedOrder]):
 
     def __init__(self, fills: FillRows) -> None:
         self._fills = fills
+        self._latest: list[Course] = []  # Not packed yet.
+        self._working: dict[int, Course] = {}  # By their index: packed as they were.
         self._rows = bytearray()
         self._ids = TextColumn()
-        self._strategies, self._slices, self._terminals, self._details = Words(), Words(), Words(), Words()
-        for words in (self._slices, self._terminals, self._details):
-            words.number("")  # 0: nothing is said.
+        self._strategies = Words()
+        self._slices, self._terminals, self._details = Words(""), Words(""), Words("")  # 0: nothing is said.
         self._terms: dict[int, SpecialTerms] = {}
         self._amended: dict[int, Amended] = {}
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._ids) + len(self._latest)
 
     def at(self, index: int) -> RecordedOrder:
         """Return an order with its fills; 0 is the first."""
-        start = index * _ORDER_SIZE
-        ts_ns, limit, qty_lots, decision_seq, instrument, slice_, strategy, type_, tif, flags = (
-            _APPROVED.unpack_from(self._rows, start)
-        )
-        accepted_ns, triggered_ns, last_fill, end_ns, terminal, detail = _COURSE.unpack_from(
-            self._rows, start + _COURSE_AT
-        )
+        return self.many((index,))[0]
+
+    def many(self, places: Sequence[int]) -> list[RecordedOrder]:
+        """Return the orders at some places, with their fills."""
+        self._settle()
+        fills = self._fills.of_orders([place + 1 for place in places])
+        return list(map(self._made, places, self._ids.many(places), fills))
+
+    def with_limit(self) -> Iterator[RecordedOrder]:
+        """Yield the orders that were sent with a limit price."""
+        places = np.flatnonzero(self._column("limit_price_ticks")).tolist()
+        for first in range(0, len(places), BATCH):
+            yield from self.many(places[first : first + BATCH])
+
+    def _made(self, index: int, client_order_id: str, fills: tuple[RecordedFill, ...]) -> RecordedOrder:
+        (
+            ts_ns, limit, qty_lots, decision_seq, instrument, slice_, strategy, type_, tif, flags,
+            accepted_ns, triggered_ns, end_ns, terminal, detail,
+        ) = _ORDER.unpack_from(self._rows, index * _ORDER.size)  # fmt: skip
         return RecordedOrder(
             order_no=index + 1,
             ts_ns=ts_ns,
             instrument=instrument,
-            strategy_id=self._strategies[strategy],
+            strategy_id=self._strategies.texts[strategy],
             side=BUY if flags & _IS_BUY else SELL,
             type=_TYPES[type_],
             tif=_TIFS[tif],
             limit_price_ticks=limit,
             qty_lots=qty_lots,
-            client_order_id=self._ids[index],
+            client_order_id=client_order_id,
             decision_seq=decision_seq,
-            slice_id=self._slices[slice_],
+            slice_id=self._slices.texts[slice_],
             post_only=bool(flags & _POST_ONLY),
             reduce_only=bool(flags & _REDUCE_ONLY),
             terms=self._terms.get(index, _NO_TERMS),
-            accepted_ns=None if accepted_ns == _NEVER else accepted_ns,
-            end_ns=None if end_ns == _NEVER else end_ns,
-            terminal=self._terminals[terminal],
-            detail=self._details[detail],
-            triggered_ns=None if triggered_ns == _NEVER else triggered_ns,
+            accepted_ns=None if accepted_ns == NEVER else accepted_ns,
+            end_ns=None if end_ns == NEVER else end_ns,
+            terminal=self._terminals.texts[terminal],
+            detail=self._details.texts[detail],
+            triggered_ns=None if triggered_ns == NEVER else triggered_ns,
             amended=self._amended.get(index),
-            fills=self._fills.back_from(last_fill),
+            fills=fills,
         )
 
     def strategy_at(self, index: int) -> str:
         """Return whose order it is."""
-        return self._strategies[_STRATEGY.unpack_from(self._rows, index * _ORDER_SIZE + _STRATEGY_AT)[0]]
+        self._settle()
+        number: int = _STRATEGY.unpack_from(self._rows, index * _ORDER.size + _STRATEGY_AT)[0]
+        return self._strategies.texts[number]
 
     def n_never_filled(self) -> int:
         """Return how many have no fill."""
-        rows = np.frombuffer(self._rows, dtype=np.uint8).reshape(-1, _ORDER_SIZE)
-        last_fill = np.ascontiguousarray(rows[:, _LAST_FILL_AT : _LAST_FILL_AT + 4]).view("<i4")
-        return int(np.count_nonzero(last_fill < 0))
+        return len(self) - int(np.unique(self._fills.column("order_no")).size)
+
+    def endings(self) -> Counter[str]:
+        """Return how orders ended, counted."""
+        counts = np.bincount(self._column("terminal"), minlength=1).tolist()
+        return Counter(
+            {text: n for text, n in zip(self._terminals.texts, counts, strict=False) if text and n}
+        )
 
     def find(self, client_order_id: str) -> int:
-        """Return the index of an order, -1 if there is none; the newest ones are looked at first."""
-        indices = range(len(self) - 1, -1, -1)
-        return next((index for index in indices if self._ids[index] == client_order_id), -1)
+        """Return the number of an order, 0 if there is none; the newest ones are looked at first."""
+        self._settle()
+        numbers = range(len(self), 0, -1)
+        return next((number for number in numbers if self._ids.at(number - 1) == client_order_id), 0)
 
     def entries(self) -> dict[str, int]:
         """Return the numbers of the orders that others wait for, by client order id."""
+        self._settle()
         names = {each.after_client_order_id for each in self._terms.values()} - {""}
         if not names:
             return {}
         return {name: number for number, name in enumerate(self._ids, 1) if name in names}
 
-    def add(self, order: OrderEvent) -> int:
-        """Add an approved order and return its index."""
-        type_, tif = order.type, order.tif
-        flags = _IS_BUY if order.side is BUY else 0
-        if order.post_only:
-            flags |= _POST_ONLY
-        if order.reduce_only:
-            flags |= _REDUCE_ONLY
-        index = len(self._ids)
-        self._rows += _APPROVED.pack(
-            order.ts_ns,
-            order.limit_price_ticks,
-            order.qty_lots,
-            order.decision_seq,
-            order.instrument,
-            self._slices.number(order.slice_id) if order.slice_id else 0,
-            self._strategies.number(order.strategy_id),
-            _MARKET_CODE if type_ is MARKET else _LIMIT_CODE if type_ is LIMIT else _TYPE_CODES[type_],
-            _GTC_CODE if tif is _GTC else _IOC_CODE if tif is _IOC else _TIF_CODES[tif],
-            flags,
-        )
-        self._rows += _NOTHING_YET
-        self._ids.append(order.client_order_id)
-        if (
-            order.trigger_price_ticks
-            or order.trail_ticks
-            or order.expire_ns
-            or order.group_id
-            or order.after_client_order_id
-        ):
-            self._terms[index] = SpecialTerms(
-                order.trigger_price_ticks,
-                order.trail_ticks,
-                order.expire_ns,
-                order.group_id,
-                order.after_client_order_id,
-            )
-        return index
+    def add(self, order: OrderEvent) -> Course:
+        """Add an approved order; what becomes of it is noted in what is returned, until it has ended."""
+        latest = self._latest
+        if len(latest) >= BATCH:
+            self._pack()
+        course = Course(order, len(self._ids) + len(latest) + 1)
+        latest.append(course)
+        return course
 
     def add_unsent(self, fill: FillEvent, terminal: str) -> int:
-        """Add what nobody sent, as one order for one trade that has ended at once, and return its index."""
-        index = len(self._ids)
-        flags = _IS_BUY if fill.side is BUY else 0
-        self._rows += _APPROVED.pack(
-            fill.ts_ns, NO_PRICE, fill.qty_lots, 0, fill.instrument, 0, self._strategies.number(fill.strategy_id),
-            _MARKET_CODE, _IOC_CODE, flags,
-        )  # fmt: skip
-        self._rows += _NOTHING_YET
-        self._ids.append("")
-        self.accept(index, fill.ts_venue_ns)
-        self.end(index, fill.ts_venue_ns, terminal)
-        return index
-
-    # --- what becomes of an order ---
-
-    def accept(self, index: int, ts_ns: int) -> None:
-        """Note when the venue first took it."""
-        at = index * _ORDER_SIZE + _ACCEPTED_AT
-        if _TIME.unpack_from(self._rows, at)[0] == _NEVER:
-            _TIME.pack_into(self._rows, at, ts_ns)
-
-    def trigger(self, index: int, ts_ns: int) -> None:
-        """Note when its trigger was reached."""
-        _TIME.pack_into(self._rows, index * _ORDER_SIZE + _TRIGGERED_AT, ts_ns)
-
-    def end(self, index: int, ts_ns: int, terminal: str, detail: str = "") -> None:
-        """Note how it ended."""
-        _END.pack_into(
-            self._rows,
-            index * _ORDER_SIZE + _END_AT,
-            ts_ns,
-            self._terminals.number(terminal),
-            self._details.number(detail) if detail else 0,
+        """Add what nobody sent, as one order for one trade that has ended at once, and return its number."""
+        course = self.add(
+            OrderEvent(
+                ts_ns=fill.ts_ns,
+                instrument=fill.instrument,
+                account_id=fill.account_id,
+                strategy_id=fill.strategy_id,
+                intent_id="",
+                client_order_id="",
+                side=fill.side,
+                type=MARKET,
+                tif=TimeInForce.IOC,
+                qty_lots=fill.qty_lots,
+                decision_seq=0,
+                limits_version=0,
+                expires_ns=0,
+            )
         )
+        course.accepted_ns = course.end_ns = fill.ts_venue_ns
+        course.terminal = terminal
+        return course.order_no
 
-    def fill(self, index: int, fill: FillEvent) -> None:
-        """Book a fill of it."""
-        at = index * _ORDER_SIZE + _LAST_FILL_AT
-        self._fills.add(fill, index + 1, _PLACE.unpack_from(self._rows, at)[0])
-        _PLACE.pack_into(self._rows, at, len(self._fills) - 1)
-
-    def amended(self, index: int) -> Amended:
-        """Return what its amendments have come to, to be changed."""
+    def amended(self, course: Course) -> Amended:
+        """Return what the amendments of an order have come to, to be changed."""
+        index, order = course.order_no - 1, course.order
         amended = self._amended.get(index)
         if amended is None:
-            order = self.at(index)
             amended = self._amended[index] = Amended(order.qty_lots, order.limit_price_ticks)
         return amended
+
+    def _column(self, name: str) -> IntArray:
+        self._settle()
+        return np.frombuffer(self._rows, dtype=_ORDER_COLUMNS)[name].astype(np.int64)
+
+    # For a reader: every row as it is now.
+    def _settle(self) -> None:
+        if self._latest or self._working:
+            self._pack()
+
+    def _pack(self) -> None:
+        latest, first = self._latest, len(self._ids)
+        self._update()
+        pack, slices, strategies = _ORDER.pack, self._slices, self._strategies
+        terminals, details = self._terminals, self._details
+        self._rows += b"".join(
+            [
+                pack(
+                    order.ts_ns,
+                    order.limit_price_ticks,
+                    order.qty_lots,
+                    order.decision_seq,
+                    order.instrument,
+                    slices[order.slice_id],
+                    strategies[order.strategy_id],
+                    _TYPE_CODES[order.type],
+                    _TIF_CODES[order.tif],
+                    (order.side is BUY) + _POST_ONLY * order.post_only + _REDUCE_ONLY * order.reduce_only,
+                    course.accepted_ns,
+                    course.triggered_ns,
+                    course.end_ns,
+                    terminals[course.terminal],
+                    details[course.detail],
+                )
+                for course in latest
+                for order in (course.order,)
+            ]
+        )
+        self._ids.extend([course.order.client_order_id for course in latest])
+        self._working.update(
+            [(index, course) for index, course in enumerate(latest, first) if course.end_ns == NEVER]
+        )
+        for index, course in enumerate(latest, first):
+            order = course.order
+            if (
+                order.trigger_price_ticks
+                or order.trail_ticks
+                or order.expire_ns
+                or order.group_id
+                or order.after_client_order_id
+            ):
+                self._terms[index] = _terms(order)
+        latest.clear()
+
+    # What became of those that worked when they were packed.
+    def _update(self) -> None:
+        for index, course in tuple(self._working.items()):
+            _COURSE.pack_into(
+                self._rows,
+                index * _ORDER.size + _COURSE_AT,
+                course.accepted_ns,
+                course.triggered_ns,
+                course.end_ns,
+                self._terminals[course.terminal],
+                self._details[course.detail],
+            )
+            if course.end_ns != NEVER:
+                del self._working[index]
+
+
+def _terms(order: OrderEvent) -> SpecialTerms:
+    return SpecialTerms(
+        order.trigger_price_ticks,
+        order.trail_ticks,
+        order.expire_ns,
+        order.group_id,
+        order.after_client_order_id,
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from njord.backtest.recorded import FillRows, OrderRows
+from njord.backtest.recorded import NEVER, Course, FillRows, OrderRows
 from njord.core.contracts import (
     VENUE,
     AmendEvent,
@@ -46,12 +46,11 @@ class Recorder:
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         self._instruments = instruments
-        self._open: dict[str, int] = {}  # By client order id: their index.
+        self._open: dict[str, Course] = {}  # By client order id.
         self.fills = FillRows()
         self.orders = OrderRows(self.fills)
         self.funding: list[RecordedFunding] = []
         self.refusals: Counter[str] = Counter()
-        self.endings: Counter[str] = Counter()
         self.n_intents = 0
         self.n_amendments = 0
         self.suspended: list[StrategySuspended] = []
@@ -80,47 +79,54 @@ class Recorder:
     def _funding(self, event: FundingEvent) -> None:
         self.funding.append(RecordedFunding(len(self.fills), event))
 
+    @property
+    def endings(self) -> Counter[str]:
+        """How orders ended, counted."""
+        return self.orders.endings()
+
     def _order(self, order: OrderEvent) -> None:
         self._open[order.client_order_id] = self.orders.add(order)
 
     def _fill(self, fill: FillEvent) -> None:
-        is_venues = fill.strategy_id == VENUE
-        self.orders.fill(
-            self._unsent(fill, LIQUIDATED) if is_venues else self._open[fill.client_order_id], fill
-        )
-
-    # Of what nobody sent: one order for one trade.
-    def _unsent(self, fill: FillEvent, terminal: str) -> int:
-        self.endings[terminal] += 1
-        return self.orders.add_unsent(fill, terminal)
+        if fill.strategy_id == VENUE:
+            order_no = self.orders.add_unsent(fill, LIQUIDATED)
+        else:
+            order_no = self._open[fill.client_order_id].order_no
+        self.fills.add(fill, order_no)
 
     def _update(self, update: OrderUpdate) -> None:
         status = update.status
-        if status in TERMINAL:
-            self.end(update.client_order_id, status, update.reason, update.ts_venue_ns, update.detail)
-        else:
+        if status not in TERMINAL:
             self._progress(update)
+            return
+        reason = update.reason
+        course = self._open.pop(update.client_order_id)
+        course.end_ns = update.ts_venue_ns
+        course.terminal = f"{status}/{reason}" if reason else status
+        course.detail = update.detail
 
-    def end(
-        self, client_order_id: str, status: OrderStatus, reason: OrderReason, ts_ns: int, detail: str = ""
-    ) -> None:
-        """Note how an open order ended, at the venue's time `ts_ns`."""
-        terminal = f"{status}/{reason}" if reason else str(status)
-        self.orders.end(self._open.pop(client_order_id), ts_ns, terminal, detail)
-        self.endings[terminal] += 1
+    def end(self, client_order_id: str, status: OrderStatus, reason: OrderReason, ts_ns: int) -> None:
+        """Note how an open order ended, at the venue's time `ts_ns`, without the venue's word on it."""
+        course = self._open.pop(client_order_id)
+        course.end_ns = ts_ns
+        course.terminal = f"{status}/{reason}" if reason else status
+
+    def accept(self, client_order_id: str, ts_ns: int) -> None:
+        """Note when the venue first took an open order."""
+        self._open[client_order_id].accepted_ns = ts_ns
 
     def _progress(self, update: OrderUpdate) -> None:
-        index = self._open[update.client_order_id]
+        course = self._open[update.client_order_id]
         reason = update.reason
         if reason is _TRIGGERED:
-            self.orders.trigger(index, update.ts_venue_ns)
+            course.triggered_ns = update.ts_venue_ns
         elif reason is _AMENDED or reason is _AMEND_REFUSED:
-            self._amended(index, update)
-        elif update.status is not _UNKNOWN:
-            self.orders.accept(index, update.ts_venue_ns)
+            self._amended(course, update)
+        elif update.status is not _UNKNOWN and course.accepted_ns == NEVER:
+            course.accepted_ns = update.ts_venue_ns
 
-    def _amended(self, index: int, update: OrderUpdate) -> None:
-        amended = self.orders.amended(index)
+    def _amended(self, course: Course, update: OrderUpdate) -> None:
+        amended = self.orders.amended(course)
         if update.reason is _AMEND_REFUSED:
             amended.n_refused += 1
             return

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from njord.backtest.recorded import RecordedFill
 from njord.backtest.recorder import Recorder
 from njord.backtest.result import ResultFill, ResultTrip
 from njord.core.columns import Rows
 from njord.core.instrument import Instrument
 from njord.core.units import plain
-from njord.performance.trip_rows import TripRows
+from njord.performance.trip_rows import TripRows, TripText
 
 
 class FillsOf(Rows[ResultFill]):
@@ -27,7 +28,13 @@ class FillsOf(Rows[ResultFill]):
 
     def at(self, index: int) -> ResultFill:
         """Return a fill; 0 is the first."""
-        fill = self._fills.at(index)
+        return self._of(self._fills.at(index))
+
+    def many(self, places: Sequence[int]) -> list[ResultFill]:
+        """Return the fills at some places."""
+        return list(map(self._of, self._fills.many(places)))
+
+    def _of(self, fill: RecordedFill) -> ResultFill:
         instrument = self._instruments[fill.instrument]
         return ResultFill(
             ts_ns=fill.ts_venue_ns,
@@ -60,7 +67,13 @@ class TripsOf(Rows[ResultTrip]):
 
     def at(self, index: int) -> ResultTrip:
         """Return a round trip; 0 is the first."""
-        trip = self._trips.text_at(index)
+        return self.many((index,))[0]
+
+    def many(self, places: Sequence[int]) -> list[ResultTrip]:
+        """Return the round trips at some places."""
+        return list(map(self._of, self._trips.texts(places)))
+
+    def _of(self, trip: TripText) -> ResultTrip:
         return ResultTrip(
             side=trip.side,
             ts_open_ns=trip.ts_open_ns,

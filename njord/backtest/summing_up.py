@@ -214,7 +214,7 @@ def _queue(outcome: Outcome) -> dict[str, Any]:
             end_ns=order.end_ns,
             ahead_lots=outcome.venue.queue_ahead.get(order.client_order_id),
         )
-        for order in outcome.recorder.orders
+        for order in outcome.recorder.orders.with_limit()
         if order.accepted_ns is not None and order.end_ns is not None and _rested(order)
     ]
     statistics: QueueStatistics = queue_statistics(resting)

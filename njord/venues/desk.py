@@ -85,10 +85,13 @@ class Desk:
 
     def add(self, req: BrokerOrderReq) -> Working:
         """Take in an order that was admitted."""
+        number = self._n_orders
         self._n_orders += 1
         order = working(req, str(self._n_orders))
-        self.book[req.instrument][req.client_order_id] = order
-        order.number = self.orders.add(order)
+        order.number = number
+        kept, name = self.orders, req.client_order_id
+        self.book[req.instrument][name] = kept.working[name] = order
+        kept.names.append(name)
         self.n_working += 1
         if not order.is_plain:
             self.links.add(req)
@@ -105,7 +108,7 @@ class Desk:
         del self.book[req.instrument][req.client_order_id]
         self.n_working -= 1
         update = told(order, status, reason, ts_venue_ns)
-        self.orders.end(update)
+        self.orders.end(order, update)
         self.outbox.append(update)
         if self.floors and req.instrument in self.floors:
             self.floors[req.instrument].ended(order)
@@ -141,7 +144,7 @@ class Desk:
             is_maker=is_maker,
             ts_venue_ns=ts_venue_ns,
         )
-        self.fills[index].add(fill, self._n_trades, order.number)
+        self.fills[index].add(fill, order.number)
         self.outbox.append(fill)
         order.filled_lots += lots
         if self._is_perpetual[index]:

@@ -6,13 +6,12 @@ from decimal import Decimal
 from struct import Struct
 from typing import Final
 
-from njord.core.columns import Rows, TextColumn, TextIndex, Words
+from njord.core.columns import BATCH, Rows, TextColumn, TextIndex, Words
 from njord.core.contracts import BrokerFill, BrokerOrderUpdate
 from njord.core.types import BUY, SELL, OrderReason, OrderStatus, OrderType
 from njord.venues.working import Working
 
 _ENDED: Final = Struct("<qqqqqHBBB?")
-_NOT_YET: Final = bytes(_ENDED.size)
 _TYPES, _STATUSES, _REASONS = tuple(OrderType), tuple(OrderStatus), tuple(OrderReason)
 _TYPE_CODES = {each: code for code, each in enumerate(_TYPES)}
 _STATUS_CODES = {each: code for code, each in enumerate(_STATUSES)}
@@ -22,73 +21,73 @@ _REASON_CODES = {each: code for code, each in enumerate(_REASONS)}
 class KeptOrders:
     """Orders by client order id: those that work as they are, those that have ended as the venue's last word on them.
 
+    The venue's own name of an order is how many there were with it. An id that is not packed yet belongs to an order that
+    works, or to one of the last words that are not packed yet either.
+
+    An order is taken in by its place in `working`, and its id in `names` as its number says.
+
     Attributes:
-        working: By client order id; only to be looked at.
+        working: By client order id.
+        names: The newest ids, not packed yet.
     """
 
-    __slots__ = ("_ids", "_rows", "_symbols", "_venue_ids", "working")
+    __slots__ = ("_ended", "_ids", "_latest", "_rows", "_symbols", "_unseen", "names", "working")
 
     def __init__(self) -> None:
         self.working: dict[str, Working] = {}
+        self._latest: dict[str, BrokerOrderUpdate] = {}  # Of those that have ended, not packed yet.
+        self._ended: list[int] = []  # Their numbers.
+        self._unseen: dict[str, BrokerOrderUpdate] = {}  # Of the few that ended on their way here.
+        self.names: list[str] = []
         self._ids = TextIndex()
-        self._venue_ids = TextColumn()
         self._symbols = Words()
         self._rows = bytearray()
 
+    def __len__(self) -> int:
+        return len(self._ids) + len(self.names)
+
     def __contains__(self, client_order_id: str) -> bool:
-        return client_order_id in self.working or self._ids.find(client_order_id) >= 0
+        return (
+            client_order_id in self.working
+            or client_order_id in self._latest
+            or self._ids.find(client_order_id) >= 0
+            or client_order_id in self._unseen
+        )
 
     def id_at(self, number: int) -> str:
-        """Return the client order id that `add` has numbered."""
-        return self._ids[number]
+        """Return the client order id of the order with this number."""
+        n_packed = len(self._ids)
+        return self._ids[number] if number < n_packed else self.names[number - n_packed]
 
-    def add(self, order: Working) -> int:
-        """Take in an order whose id was never seen, and number it from 0."""
-        req = order.req
-        self.working[req.client_order_id] = order
-        return self._number(req.client_order_id, order.venue_order_id)
-
-    def _number(self, client_order_id: str, venue_order_id: str) -> int:
-        self._rows += _NOT_YET
-        self._venue_ids.append(venue_order_id)
-        return self._ids.add(client_order_id)
-
-    def end(self, update: BrokerOrderUpdate) -> None:
-        """Keep the last word on an order, which need not have been taken in."""
+    def end(self, order: Working, update: BrokerOrderUpdate) -> None:
+        """Keep the last word on an order."""
         name = update.client_order_id
-        order = self.working.pop(name, None)
-        number = order.number if order is not None else self._ids.find(name)
-        if number < 0:
-            number = self._number(name, update.venue_order_id)
-        _ENDED.pack_into(
-            self._rows,
-            number * _ENDED.size,
-            update.qty_lots,
-            update.filled_lots,
-            update.limit_price_ticks,
-            update.trigger_price_ticks,
-            update.ts_venue_ns,
-            self._symbols.number(update.symbol),
-            _TYPE_CODES[update.type],
-            _STATUS_CODES[update.status],
-            _REASON_CODES[update.reason],
-            update.side is BUY,
-        )
+        del self.working[name]
+        latest = self._latest
+        latest[name] = update
+        self._ended.append(order.number)
+        if len(latest) >= BATCH:
+            self._pack()
+
+    def end_unseen(self, update: BrokerOrderUpdate) -> None:
+        """Keep the last word on an order that was never taken in."""
+        self._unseen[update.client_order_id] = update
 
     def ended(self, client_order_id: str) -> BrokerOrderUpdate | None:
         """Return the last word on an order that has ended; None if it works, or was never seen."""
-        if client_order_id in self.working:
-            return None
+        latest = self._latest.get(client_order_id)
+        if latest is not None or client_order_id in self.working:
+            return latest
         number = self._ids.find(client_order_id)
         if number < 0:
-            return None
+            return self._unseen.get(client_order_id)
         qty_lots, filled_lots, limit, trigger, ts_venue_ns, symbol, type_, status, reason, is_buy = (
             _ENDED.unpack_from(self._rows, number * _ENDED.size)
         )
         return BrokerOrderUpdate(
             client_order_id=client_order_id,
-            venue_order_id=self._venue_ids.at(number),
-            symbol=self._symbols[symbol],
+            venue_order_id=str(number + 1),
+            symbol=self._symbols.texts[symbol],
             side=BUY if is_buy else SELL,
             type=_TYPES[type_],
             status=_STATUSES[status],
@@ -99,6 +98,30 @@ class KeptOrders:
             ts_venue_ns=ts_venue_ns,
             trigger_price_ticks=trigger,
         )
+
+    # Room for every id that came, and what has ended since the last time.
+    def _pack(self) -> None:
+        self._ids.extend(self.names)
+        self.names.clear()
+        rows, pack_into, size, symbols = self._rows, _ENDED.pack_into, _ENDED.size, self._symbols
+        rows += bytes(len(self._ids) * size - len(rows))
+        for number, update in zip(self._ended, self._latest.values(), strict=True):
+            pack_into(
+                rows,
+                number * size,
+                update.qty_lots,
+                update.filled_lots,
+                update.limit_price_ticks,
+                update.trigger_price_ticks,
+                update.ts_venue_ns,
+                symbols[update.symbol],
+                _TYPE_CODES[update.type],
+                _STATUS_CODES[update.status],
+                _REASON_CODES[update.reason],
+                update.side is BUY,
+            )
+        self._ended.clear()
+        self._latest.clear()
 
 
 _FILL: Final = Struct("<qqqqiH?")
@@ -116,12 +139,17 @@ class KeptFills(Rows[BrokerFill]):
         self._rows = bytearray()
         self._fees = TextColumn()
         self._assets = Words()
+        self._latest: list[BrokerFill] = []  # Not packed yet.
+        self._numbers: list[int] = []  # Of their orders.
 
     def __len__(self) -> int:
-        return len(self._fees)
+        return len(self._fees) + len(self._latest)
 
     def at(self, index: int) -> BrokerFill:
         """Return a fill; 0 is the oldest."""
+        n_packed = len(self._fees)
+        if index >= n_packed:
+            return self._latest[index - n_packed]
         trade_id, price_ticks, qty_lots, ts_venue_ns, order, asset, is_maker = _FILL.unpack_from(
             self._rows, index * _FILL.size
         )
@@ -131,20 +159,35 @@ class KeptFills(Rows[BrokerFill]):
             price_ticks=price_ticks,
             qty_lots=qty_lots,
             fee=Decimal(self._fees.at(index)),
-            fee_asset=self._assets[asset],
+            fee_asset=self._assets.texts[asset],
             is_maker=is_maker,
             ts_venue_ns=ts_venue_ns,
         )
 
-    def add(self, fill: BrokerFill, trade_id: int, order: int) -> None:
-        """Keep the fill number `trade_id`, of the order that has this number."""
-        self._rows += _FILL.pack(
-            trade_id,
-            fill.price_ticks,
-            fill.qty_lots,
-            fill.ts_venue_ns,
-            order,
-            self._assets.number(fill.fee_asset),
-            fill.is_maker,
+    def add(self, fill: BrokerFill, order: int) -> None:
+        """Keep a fill of the order that has this number."""
+        latest = self._latest
+        latest.append(fill)
+        self._numbers.append(order)
+        if len(latest) >= BATCH:
+            self._pack()
+
+    def _pack(self) -> None:
+        latest, pack, assets = self._latest, _FILL.pack, self._assets
+        self._rows += b"".join(
+            [
+                pack(
+                    int(fill.venue_trade_id),
+                    fill.price_ticks,
+                    fill.qty_lots,
+                    fill.ts_venue_ns,
+                    order,
+                    assets[fill.fee_asset],
+                    fill.is_maker,
+                )
+                for fill, order in zip(latest, self._numbers, strict=True)
+            ]
         )
-        self._fees.append(str(fill.fee))
+        self._fees.extend([str(fill.fee) for fill in latest])
+        latest.clear()
+        self._numbers.clear()

@@ -380,7 +380,7 @@ class TickSide:
         reports = self.words.take(FOREVER_NS)
         for req in self._sent.values():
             update = told(working(req, ""), OrderStatus.EXPIRED, OrderReason.END_OF_DATA, ts_ns)
-            self._desk.orders.end(update)
+            self._desk.orders.end_unseen(update)
             reports.append(update)
         self._sent.clear()
         self._arrivals.clear()

@@ -56,7 +56,7 @@ def crash(world: World, disk: CrashDisk) -> Session | None:
 def sent_orders(session: Session) -> list[str]:
     """Return what the venue has heard of."""
     orders = session.host._venue.orders
-    return [orders.id_at(number) for number in range(len(orders._ids))]
+    return [orders.id_at(number) for number in range(len(orders))]
 
 
 def written_orders(world: World) -> str:

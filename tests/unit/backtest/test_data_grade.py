@@ -27,7 +27,7 @@ def recorder(*fills: tuple[int, Side, int], instrument: int = 0) -> Recorder:
             venue_trade_id="t", side=side, price_ticks=1, qty_lots=lots, fee=ZERO, fee_asset="USDT", is_maker=False,
             ts_venue_ns=ts_ns,
         )  # fmt: skip
-        made.fills.add(event, order_no=1, previous=-1)
+        made.fills.add(event, order_no=1)
     return made
 
 

@@ -4,10 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from njord.backtest.recorded import FillRows, OrderRows, RecordedFill, SpecialTerms
+from njord.core.columns import BATCH
 from njord.core.contracts import FillEvent, OrderEvent
 from njord.core.filters import INT64_MAX
 from njord.core.types import OrderType, Side, TimeInForce
@@ -57,7 +59,7 @@ def order_event(name: str = "o") -> OrderEvent:
 @given(st.lists(EVENTS, max_size=5))
 def test_orders_come_back_as_they_were_sent(events: list[OrderEvent]) -> None:
     rows = OrderRows(FillRows())
-    assert [rows.add(event) for event in events] == list(range(len(events)))
+    assert [rows.add(event).order_no for event in events] == list(range(1, len(events) + 1))
     for number, (order, event) in enumerate(zip(rows, events, strict=True), 1):
         assert order.order_no == number
         assert {name: getattr(order, name) for name in KEPT} == {name: getattr(event, name) for name in KEPT}
@@ -75,7 +77,7 @@ def test_orders_come_back_as_they_were_sent(events: list[OrderEvent]) -> None:
 def test_fills_come_back_to_the_last_digit_of_their_fee(events: list[FillEvent]) -> None:
     rows = FillRows()
     for number, event in enumerate(events, 1):
-        rows.add(event, number, -1)
+        rows.add(event, number)
     for number, (fill, event) in enumerate(zip(rows, events, strict=True), 1):
         names = [name for name in RecordedFill.__struct_fields__ if name != "order_no"]
         assert {name: getattr(fill, name) for name in names} == {name: getattr(event, name) for name in names}
@@ -88,39 +90,86 @@ def test_fills_come_back_to_the_last_digit_of_their_fee(events: list[FillEvent])
 def test_fills_that_come_between_those_of_other_orders_are_found_again() -> None:
     fills = FillRows()
     orders = OrderRows(fills)
-    one, other, third = (orders.add(order_event(name)) for name in ("one", "other", "third"))
-    for number, index in enumerate((one, other, one, other, one), 1):
-        orders.fill(index, fill_event(number))
-    assert [fill.qty_lots for fill in orders[one].fills] == [1, 3, 5]
-    assert [fill.qty_lots for fill in orders[other].fills] == [2, 4]
-    assert orders[third].fills == ()
-    assert orders.n_never_filled() == 1
-    assert [fill.order_no for fill in fills] == [1, 2, 1, 2, 1]
-
-
-def test_what_becomes_of_an_order_touches_no_other() -> None:
-    orders = OrderRows(FillRows())
-    for name in ("a", "b", "c"):
+    for name in ("unfilled", "one", "other", "third"):
         orders.add(order_event(name))
-    before = orders[0], orders[2]
-    orders.accept(1, 11)
-    orders.accept(1, 12)
-    orders.trigger(1, 13)
-    orders.amended(1).n_done += 1
-    orders.end(1, 14, "canceled/CANCEL_REQUESTED", "as asked")
+    for number, order_no in enumerate((2, 3, 2, 3, 2), 1):
+        fills.add(fill_event(number), order_no)
+    own = [(), (1, 3, 5), (2, 4), ()]
+    assert [tuple(fill.qty_lots for fill in order.fills) for order in orders] == own
+    assert [tuple(fill.qty_lots for fill in orders[index].fills) for index in range(4)] == own
+    assert orders.n_never_filled() == 2
+    assert [fill.order_no for fill in fills] == [2, 3, 2, 3, 2]
+    fills.add(fill_event(6), 4)
+    assert [fill.qty_lots for fill in orders[3].fills] == [6]
+
+
+@pytest.mark.parametrize("n_others", [0, BATCH - 2, BATCH - 1, BATCH, 2 * BATCH])
+@pytest.mark.parametrize("is_read", [False, True])
+def test_what_becomes_of_an_order_touches_no_other(n_others: int, is_read: bool) -> None:
+    orders = OrderRows(FillRows())
+    course = [orders.add(order_event(name)) for name in ("a", "b", "c")][1]
+    course.accepted_ns = 11
+    if is_read:
+        assert (orders[1].accepted_ns, orders[1].triggered_ns, orders[1].end_ns) == (11, None, None)
+    for number in range(n_others):
+        orders.add(order_event(f"{number}")).end_ns = number
+    course.triggered_ns = 13
+    orders.amended(course).n_done += 1
+    course.end_ns = 14
+    course.terminal, course.detail = "canceled/CANCEL_REQUESTED", "as asked"
     order = orders[1]
     assert (order.accepted_ns, order.triggered_ns, order.end_ns) == (11, 13, 14)
     assert (order.terminal, order.detail) == ("canceled/CANCEL_REQUESTED", "as asked")
     assert order.amended is not None
     assert (order.amended.n_done, order.asked_lots) == (1, 5)
-    assert (orders[0], orders[2]) == before
+    for index, name in ((0, "a"), (2, "c")):
+        other = orders[index]
+        assert (other.client_order_id, other.accepted_ns, other.end_ns, other.terminal) == (
+            name,
+            None,
+            None,
+            "",
+        )
+    assert [order.end_ns for order in orders][3:] == list(range(n_others))
+    assert [order.order_no for order in orders] == list(range(1, n_others + 4))
+    assert orders.endings() == {"canceled/CANCEL_REQUESTED": 1}
+
+
+def test_an_order_that_works_when_later_ones_are_packed_ends_in_its_own_row() -> None:
+    fills = FillRows()
+    orders = OrderRows(fills)
+    for number in range(3 * BATCH):
+        course = orders.add(order_event(f"{number}"))
+        assert course.order_no == number + 1
+        if number == BATCH + 7:
+            late = course
+        else:
+            course.end_ns = number
+    assert orders[late.order_no - 1].end_ns is None
+    late.end_ns = 99_999
+    fills.add(fill_event(5), late.order_no)
+    ends = [*range(BATCH + 7), 99_999, *range(BATCH + 8, 3 * BATCH)]
+    assert [order.end_ns for order in orders] == ends
+    assert [order.order_no for order in orders if order.fills] == [BATCH + 8]
+
+
+@pytest.mark.parametrize("n_fills", [BATCH - 1, BATCH, BATCH + 1])
+def test_fills_are_whole_at_any_number(n_fills: int) -> None:
+    rows = FillRows()
+    for number in range(n_fills):
+        assert len(rows) == number
+        rows.add(fill_event(number + 1, instrument=number % 2), 1 + number // 2)
+    assert [fill.qty_lots for fill in rows] == list(range(1, n_fills + 1))
+    assert rows.column("qty_lots").tolist() == list(range(1, n_fills + 1))
+    assert [fill.qty_lots for fill in rows.of(1)] == list(range(2, n_fills + 1, 2))
+    assert [len(each) for each in rows.of_orders(range(1, 1 + n_fills // 2))] == [2] * (n_fills // 2)
 
 
 def test_an_order_is_found_by_its_id_and_the_newest_first() -> None:
     orders = OrderRows(FillRows())
     for name in ("a", "b", "a"):
         orders.add(order_event(name))
-    assert [orders.find(name) for name in ("a", "b", "c")] == [2, 1, -1]
+    assert [orders.find(name) for name in ("a", "b", "c")] == [3, 2, 0]
 
 
 def test_only_orders_that_others_wait_for_are_entries() -> None:
@@ -133,9 +182,10 @@ def test_only_orders_that_others_wait_for_are_entries() -> None:
 
 
 def test_what_nobody_sent_has_ended_at_once() -> None:
-    orders = OrderRows(FillRows())
+    fills = FillRows()
+    orders = OrderRows(fills)
     event = fill_event(3, side=Side.SELL)
-    orders.fill(orders.add_unsent(event, "liquidated"), event)
+    fills.add(event, orders.add_unsent(event, "liquidated"))
     order = orders[0]
     assert (order.client_order_id, order.terminal, order.side, order.qty_lots) == (
         "",
@@ -160,6 +210,15 @@ def test_round_trips_come_back_as_they_were_closed(trips: list[RoundTrip]) -> No
     for number, trip in enumerate(closed):
         rows.add(f"s{number}", trip)
     assert rows == closed
-    assert [rows.text_at(index).strategy_id for index in range(len(rows))] == [
+    assert [trip.strategy_id for trip in rows.texts(range(len(rows)))] == [
         f"s{i}" for i in range(len(closed))
     ]
+
+
+def test_orders_with_a_limit_are_those_that_were_sent_with_one() -> None:
+    orders = OrderRows(FillRows())
+    assert list(orders.with_limit()) == []
+    for number in range(BATCH + 2):
+        order = order_event(f"{number}")
+        orders.add(msgspec.structs.replace(order, limit_price_ticks=7) if number % 100 == 1 else order)
+    assert [order.order_no for order in orders.with_limit()] == [2 + 100 * n for n in range(6)]

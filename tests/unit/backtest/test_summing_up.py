@@ -209,7 +209,7 @@ def liquidated(fee_asset: str = "USDT") -> Recorder:
             venue_trade_id=f"{number}", side=side, price_ticks=ticks, qty_lots=lots, fee=Decimal(fee),
             fee_asset=fee_asset, is_maker=False, ts_venue_ns=number,
         )  # fmt: skip
-        made.orders.fill(made.orders.add_unsent(fill, "filled"), fill)
+        made.fills.add(fill, made.orders.add_unsent(fill, "filled"))
     paid = FundingEvent(
         ts_ns=2, instrument=0, account_id="main", rate=Decimal("0.0001"), mark_ticks=10_000, amount=Decimal("-0.04"),
         asset="USDT", ts_venue_ns=2,
@@ -232,7 +232,7 @@ def test_a_liquidation_closes_every_strategys_holding_and_its_fee_and_funding_ar
     assert (second.strategy_id, second.realized_pnl, second.fees, second.funding) == (
         "b", Decimal(-10), Decimal("0.35000001"), Decimal("-0.01"),
     )  # fmt: skip
-    said = [books.trips.text_at(index) for index in range(2)]
+    said = books.trips.texts(range(2))
     assert [(each.strategy_id, each.qty) for each in said] == [("a", "0.3"), ("b", "0.1")]
     assert len(books.trips) == 2
     assert not books.lots

@@ -2,9 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from njord.core.columns import BATCH
 from njord.core.contracts import BrokerFill, BrokerOrderReq, BrokerOrderUpdate
 from njord.core.filters import INT64_MAX
 from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInForce
@@ -30,48 +33,82 @@ def order(name: str, venue_order_id: str = "1") -> Working:
 
 
 @settings(max_examples=20)
-@given(st.lists(UPDATES, max_size=6))
-def test_the_last_word_on_an_order_is_kept_whole(updates: list[BrokerOrderUpdate]) -> None:
+@given(st.lists(UPDATES, max_size=6, unique_by=lambda update: update.client_order_id), st.integers(0, BATCH))
+def test_the_last_word_on_an_order_is_kept_whole(updates: list[BrokerOrderUpdate], n_after: int) -> None:
     kept = KeptOrders()
-    latest: dict[str, BrokerOrderUpdate] = {}
-    for update in updates:
-        kept.end(update)
-        first = latest.get(update.client_order_id, update)
-        latest[update.client_order_id] = BrokerOrderUpdate(
-            **{name: getattr(update, name) for name in update.__struct_fields__ if name != "venue_order_id"},
-            venue_order_id=first.venue_order_id,
-        )
-    assert {name: kept.ended(name) for name in latest} == latest
-    assert all(name in kept for name in latest)
+    words: dict[str, BrokerOrderUpdate] = {}
+    for number, said in enumerate(updates):
+        update = msgspec.structs.replace(said, venue_order_id=str(number + 1))
+        kept.end(placed(kept, update.client_order_id), update)
+        words[update.client_order_id] = update
+    for number in range(n_after):
+        later = placed(kept, f"later {number}")
+        kept.end(later, told(later, OrderStatus.FILLED, OrderReason.NONE, number))
+    assert {name: kept.ended(name) for name in words} == words
+    assert all(name in kept for name in words)
     assert "never placed" not in kept
     assert kept.ended("never placed") is None
 
 
-def test_an_order_works_until_its_end_and_is_never_forgotten() -> None:
+def placed(kept: KeptOrders, name: str) -> Working:
+    number = len(kept)
+    new = order(name, str(number + 1))
+    new.number = number
+    kept.working[name] = new
+    kept.names.append(name)
+    return new
+
+
+@pytest.mark.parametrize("n_others", [0, BATCH - 3, BATCH - 2, BATCH - 1, BATCH, 2 * BATCH])
+def test_an_order_works_until_its_end_and_is_never_forgotten(n_others: int) -> None:
     kept = KeptOrders()
-    one, other = order("one", "1"), order("other", "2")
-    one.number, other.number = kept.add(one), kept.add(other)
+    one, other = placed(kept, "one"), placed(kept, "other")
+    for number in range(n_others):
+        name = f"{number}"
+        assert name not in kept
+        each = placed(kept, name)
+        assert name in kept
+        kept.end(each, told(each, OrderStatus.FILLED, OrderReason.NONE, number))
     assert (kept.working["one"], kept.ended("one")) == (one, None)
     update = told(one, OrderStatus.CANCELED, OrderReason.CANCEL_REQUESTED, 9)
-    kept.end(update)
+    kept.end(one, update)
+    placed(kept, "last")
     assert ("one" in kept.working, "one" in kept) == (False, True)
     assert kept.ended("one") == update
     assert (kept.working["other"], kept.ended("other")) == (other, None)
+    said = [kept.ended(f"{number}") for number in range(n_others)]
+    assert [(each.venue_order_id, each.ts_venue_ns) for each in said if each] == [
+        (str(number + 3), number) for number in range(n_others)
+    ]
+    assert [kept.id_at(number) for number in range(len(kept))] == [
+        "one", "other", *map(str, range(n_others)), "last"
+    ]  # fmt: skip
 
 
-def test_fills_are_kept_with_their_order_and_the_last_digit_of_their_fee() -> None:
+def test_an_order_that_ended_on_its_way_is_known_too() -> None:
+    kept = KeptOrders()
+    update = told(order("lost", ""), OrderStatus.EXPIRED, OrderReason.END_OF_DATA, 9)
+    kept.end_unseen(update)
+    assert "lost" in kept
+    assert (kept.ended("lost"), len(kept)) == (update, 0)
+
+
+@pytest.mark.parametrize("n_fills", [3, BATCH - 1, BATCH, BATCH + 1])
+def test_fills_are_kept_with_their_order_and_the_last_digit_of_their_fee(n_fills: int) -> None:
     kept = KeptOrders()
     fills = KeptFills(kept)
     names = ["one", "other"]
-    numbers = [kept.add(order(name)) for name in names]
+    orders = [placed(kept, name) for name in names]
+    fees = ("0.10", "-1E-30", "0")
     given = [
         BrokerFill(
-            client_order_id=names[at], venue_trade_id=f"{trade_id}", price_ticks=7, qty_lots=INT64_MAX, fee=Decimal(fee),
-            fee_asset=asset, is_maker=bool(at), ts_venue_ns=trade_id,
+            client_order_id=names[n % 2], venue_trade_id=f"{2 * n}", price_ticks=7, qty_lots=INT64_MAX,
+            fee=Decimal(fees[n % 3]), fee_asset=("USDT", "A")[n % 2], is_maker=bool(n % 2), ts_venue_ns=n,
         )
-        for trade_id, at, fee, asset in ((1, 0, "0.10", "USDT"), (3, 1, "-1E-30", "A"), (4, 0, "0", "USDT"))
+        for n in range(n_fills)
     ]  # fmt: skip
-    for fill in given:
-        fills.add(fill, int(fill.venue_trade_id), numbers[names.index(fill.client_order_id)])
+    for n, fill in enumerate(given):
+        assert len(fills) == n
+        fills.add(fill, orders[n % 2].number)
     assert fills == given
-    assert [str(fill.fee) for fill in fills] == ["0.10", "-1E-30", "0"]
+    assert [str(fill.fee) for fill in fills] == [fees[n % 3] for n in range(n_fills)]
