@@ -9,7 +9,7 @@ from itertools import chain
 
 import msgspec
 
-from njord.backtest.recorded import RecordedFill
+from njord.backtest.recorded_fills import RecordedFill
 from njord.backtest.recorder import Recorder
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from njord.backtest.fast_moments import moments_of
 from njord.backtest.fast_room import Cut, Room, cut_of
 from njord.backtest.fused_orders import order_terms, place_all
 from njord.backtest.fused_terms import NotFused, fused_terms, warm_bars
@@ -31,7 +32,7 @@ from njord.kernels.fused_stats import CurveSums, TripSums, curve_sums, equity_of
 from njord.kernels.fused_tables import DONE, NOT_SUMMED, SCORE_SIZE, Levels, Run, Terms
 from njord.kernels.order_stats import order_sums
 from njord.kernels.signals import walk
-from njord.performance.ratios import ReturnMoments, cagr, calmar_ratio, ratios_of, total_return
+from njord.performance.ratios import cagr, calmar_ratio, ratios_of, total_return
 from njord.performance.returns import FloatArray, periods_per_year
 from njord.strategies.compiled import CompiledStrategy, SignalStrategy
 from njord.strategies.compiled_orders import OrderStrategy
@@ -333,7 +334,7 @@ class FastEvaluator:
                 self._rooms.append(room)
 
     def _score(self, params: Params, cut: Cut, out: FloatArray, blocks: FloatArray) -> Score:
-        moments, capital = _moments(out), self._capital
+        moments, capital = moments_of(out), self._capital
         ts_ns, interval_ns = cut.columns.ts_ns, cut.market.sources[0].interval_ns
         ratios = ratios_of(moments, periods_per_year(interval_ns))
         n_seen, final = cut.n - cut.closes.first, float(out[table.FINAL])
@@ -389,16 +390,3 @@ def _strategy(prepared: PreparedStrategy) -> CompiledStrategy:
     if not isinstance(strategy, CompiledStrategy):
         raise NotFused(f"strategy {prepared.strategy_id} is not a CompiledStrategy")
     return strategy
-
-
-# Central moments from sums of powers: returns per bar are small and their mean is smaller still.
-def _moments(out: FloatArray) -> ReturnMoments:
-    n = int(out[table.N_RETURNS])
-    if not n:
-        return ReturnMoments()
-    first, second, third, fourth, downside = out[table.FIRST : table.DEEPEST].tolist()
-    mean = first / n
-    squares = max(0.0, second - first * mean)
-    cubes = third - 3.0 * mean * second + 2.0 * n * mean**3
-    quartics = fourth - 4.0 * mean * third + 6.0 * mean**2 * second - 3.0 * n * mean**4
-    return ReturnMoments(n, mean, squares, downside, cubes, quartics)

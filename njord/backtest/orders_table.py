@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from njord.backtest.recorded import OrderRows, RecordedFill, RecordedOrder
+from njord.backtest.recorded import OrderRows, RecordedOrder
+from njord.backtest.recorded_fills import RecordedFill
 from njord.backtest.recorder import LIQUIDATED
 from njord.backtest.result import ResultOrder
 from njord.core.instrument import Instrument

@@ -3,11 +3,8 @@
 Rows are packed one behind the other and unpacked for those who read them; columns of fills are read as arrays.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Final
 
@@ -15,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from njord.backtest.recorded_fills import FillRows, RecordedFill
 from njord.core.columns import BATCH, Rows, TextColumn, Words
 from njord.core.contracts import NO_PRICE, FillEvent, OrderEvent
 from njord.core.types import BUY, MARKET, SELL, OrderType, Side, TimeInForce
@@ -25,21 +23,6 @@ _TYPES, _TIFS = tuple(OrderType), tuple(TimeInForce)
 _TYPE_CODES = {each: code for code, each in enumerate(_TYPES)}
 _TIF_CODES = {each: code for code, each in enumerate(_TIFS)}
 _IS_BUY, _POST_ONLY, _REDUCE_ONLY = 1, 2, 4
-
-
-class RecordedFill(msgspec.Struct, frozen=True, gc=False):
-    """One fill, as short as it can be said."""
-
-    ts_venue_ns: int
-    ts_ns: int
-    instrument: int
-    side: Side
-    price_ticks: int
-    qty_lots: int
-    fee: Decimal
-    fee_asset: str
-    is_maker: bool
-    order_no: int
 
 
 class Amended(msgspec.Struct, gc=False):
@@ -120,130 +103,33 @@ class RecordedOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.qty_lots if self.amended is None else self.amended.qty_lots
 
 
-_FILL = Struct("<qqqqiiH??")
-_FILL_COLUMNS = np.dtype(
-    [
-        ("ts_venue_ns", "<i8"), ("ts_ns", "<i8"), ("price_ticks", "<i8"), ("qty_lots", "<i8"), ("order_no", "<i4"),
-        ("instrument", "<i4"), ("fee_asset", "<u2"), ("is_buy", "?"), ("is_maker", "?"),
-    ]
-)  # fmt: skip
+class Unsent(msgspec.Struct, frozen=True, gc=False):
+    """What nobody sent, such as a liquidation, where an order is asked for."""
 
-
-class FillRows(Rows[RecordedFill]):
-    """All fills, in the order in which they were booked."""
-
-    def __init__(self) -> None:
-        self._latest: list[FillEvent] = []  # Not packed yet.
-        self._order_nos: list[int] = []  # Theirs.
-        self._rows = bytearray()
-        self._fees = TextColumn()
-        self._assets = Words()
-        self._by_order = _ByOrder(np.empty(0, dtype=np.int64))
-
-    def __len__(self) -> int:
-        return len(self._fees) + len(self._latest)
-
-    def at(self, index: int) -> RecordedFill:
-        """Return a fill; 0 is the first."""
-        return self.many((index,))[0]
-
-    def many(self, places: Sequence[int]) -> list[RecordedFill]:
-        """Return the fills at some places."""
-        self._settle()
-        rows, unpack_from, size, assets = self._rows, _FILL.unpack_from, _FILL.size, self._assets.texts
-        return [
-            RecordedFill(
-                ts_venue_ns,
-                ts_ns,
-                instrument,
-                BUY if is_buy else SELL,
-                price_ticks,
-                qty_lots,
-                Decimal(fee),
-                assets[asset],
-                is_maker,
-                order_no,
-            )
-            for place, fee in zip(places, self._fees.many(places), strict=True)
-            for (
-                ts_venue_ns, ts_ns, price_ticks, qty_lots, order_no, instrument, asset, is_buy, is_maker,
-            ) in (unpack_from(rows, place * size),)
-        ]  # fmt: skip
-
-    def of(self, instrument: int) -> Iterator[RecordedFill]:
-        """Yield the fills of one instrument."""
-        places = np.flatnonzero(self.column("instrument") == instrument).tolist()
-        for first in range(0, len(places), BATCH):
-            yield from self.many(places[first : first + BATCH])
-
-    def of_orders(self, order_nos: Iterable[int]) -> list[tuple[RecordedFill, ...]]:
-        """Return the fills of each of some orders, oldest first."""
-        if self._by_order.n_fills != len(self):
-            self._by_order = _ByOrder(self.column("order_no"))
-        own = [self._by_order.places(order_no) for order_no in order_nos]
-        fills = iter(self.many([place for each in own for place in each]))
-        return [tuple(islice(fills, len(each))) for each in own]
-
-    def column(self, name: str) -> IntArray:
-        """Return all values of a whole number of `RecordedFill`, or of the flags `is_buy` and `is_maker`."""
-        self._settle()
-        return np.frombuffer(self._rows, dtype=_FILL_COLUMNS)[name].astype(np.int64)
-
-    def add(self, fill: FillEvent, order_no: int) -> None:
-        """Book a fill of an order."""
-        latest = self._latest
-        latest.append(fill)
-        self._order_nos.append(order_no)
-        if len(latest) >= BATCH:
-            self._pack()
-
-    def _settle(self) -> None:
-        if self._latest:
-            self._pack()
-
-    def _pack(self) -> None:
-        latest, pack, assets = self._latest, _FILL.pack, self._assets
-        self._rows += b"".join(
-            [
-                pack(
-                    fill.ts_venue_ns,
-                    fill.ts_ns,
-                    fill.price_ticks,
-                    fill.qty_lots,
-                    order_no,
-                    fill.instrument,
-                    assets[fill.fee_asset],
-                    fill.side is BUY,
-                    fill.is_maker,
-                )
-                for fill, order_no in zip(latest, self._order_nos, strict=True)
-            ]
-        )
-        self._fees.extend([str(fill.fee) for fill in latest])
-        latest.clear()
-        self._order_nos.clear()
-
-
-class _ByOrder:
-    # Where the fills of each order are: `order_nos` tells whose each fill is.
-    def __init__(self, order_nos: IntArray) -> None:
-        self.n_fills = order_nos.size
-        places = np.argsort(order_nos, kind="stable")
-        self._n_orders = int(order_nos.max(initial=0))  # The newest one with a fill.
-        starts = np.searchsorted(order_nos[places], np.arange(1, self._n_orders + 2))
-        self._places = array("i", places.astype(np.int32).tobytes())
-        self._starts = array("i", starts.astype(np.int32).tobytes())
-
-    def places(self, order_no: int) -> "array[int]":
-        if order_no > self._n_orders:
-            return self._places[:0]
-        return self._places[self._starts[order_no - 1] : self._starts[order_no]]
+    ts_ns: int
+    instrument: int
+    strategy_id: str
+    side: Side
+    qty_lots: int
+    type: OrderType = MARKET
+    tif: TimeInForce = TimeInForce.IOC
+    client_order_id: str = ""
+    limit_price_ticks: int = NO_PRICE
+    decision_seq: int = 0
+    slice_id: str = ""
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger_price_ticks: int = NO_PRICE
+    trail_ticks: int = 0
+    expire_ns: int = 0
+    group_id: str = ""
+    after_client_order_id: str = ""
 
 
 class Course(msgspec.Struct, gc=False):
     """What is known of an order as long as it works: how it was approved, and what became of it."""
 
-    order: OrderEvent
+    order: OrderEvent | Unsent
     order_no: int
     accepted_ns: int = NEVER
     triggered_ns: int = NEVER
@@ -367,7 +253,7 @@ class OrderRows(Rows[RecordedOrder]):
             return {}
         return {name: number for number, name in enumerate(self._ids, 1) if name in names}
 
-    def add(self, order: OrderEvent) -> Course:
+    def add(self, order: OrderEvent | Unsent) -> Course:
         """Add an approved order; what becomes of it is noted in what is returned, until it has ended."""
         latest = self._latest
         if len(latest) >= BATCH:
@@ -378,23 +264,8 @@ class OrderRows(Rows[RecordedOrder]):
 
     def add_unsent(self, fill: FillEvent, terminal: str) -> int:
         """Add what nobody sent, as one order for one trade that has ended at once, and return its number."""
-        course = self.add(
-            OrderEvent(
-                ts_ns=fill.ts_ns,
-                instrument=fill.instrument,
-                account_id=fill.account_id,
-                strategy_id=fill.strategy_id,
-                intent_id="",
-                client_order_id="",
-                side=fill.side,
-                type=MARKET,
-                tif=TimeInForce.IOC,
-                qty_lots=fill.qty_lots,
-                decision_seq=0,
-                limits_version=0,
-                expires_ns=0,
-            )
-        )
+        order = Unsent(fill.ts_ns, fill.instrument, fill.strategy_id, fill.side, fill.qty_lots)
+        course = self.add(order)
         course.accepted_ns = course.end_ns = fill.ts_venue_ns
         course.terminal = terminal
         return course.order_no
@@ -476,7 +347,7 @@ class OrderRows(Rows[RecordedOrder]):
                 del self._working[index]
 
 
-def _terms(order: OrderEvent) -> SpecialTerms:
+def _terms(order: OrderEvent | Unsent) -> SpecialTerms:
     return SpecialTerms(
         order.trigger_price_ticks,
         order.trail_ticks,

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from njord.backtest.recorded import NEVER, Course, FillRows, OrderRows
+from njord.backtest.recorded import NEVER, Course, OrderRows
+from njord.backtest.recorded_fills import FillRows
 from njord.core.contracts import (
     VENUE,
     AmendEvent,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from njord.backtest.recorded import RecordedFill
+from njord.backtest.recorded_fills import RecordedFill
 from njord.backtest.recorder import Recorder
 from njord.backtest.result import ResultFill, ResultTrip
 from njord.core.columns import Rows

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.backtest.recorded import FillRows, RecordedFill
+from njord.backtest.recorded_fills import FillRows, RecordedFill
 from njord.backtest.reported import PricePiece, ReportedMarket
 from njord.core.instrument import Instrument
 from njord.core.types import BUY

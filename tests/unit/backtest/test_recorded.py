@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from njord.backtest.recorded import FillRows, OrderRows, RecordedFill, SpecialTerms
+from njord.backtest.recorded import OrderRows, SpecialTerms
+from njord.backtest.recorded_fills import FillRows, RecordedFill
 from njord.core.columns import BATCH
 from njord.core.contracts import FillEvent, OrderEvent
 from njord.core.filters import INT64_MAX
