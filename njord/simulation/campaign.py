@@ -6,15 +6,13 @@ Each seed is one run of its own (`world.py`); those that fail are printed with t
 Exit codes: 0 every run holds, 1 a run has violations, 2 wrong words, 130 interrupted.
 """
 
-import argparse
 import math
-import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +20,7 @@ from msgspec.structs import replace
 from njord.exchange.fault_plan import CATALOGUE, FAULTS
 from njord.research.executors import WORKERS_MAX, Workers
 from njord.simulation.page import write_part
+from njord.simulation.words import Parser, end_on_signals, faults_of, seeds_of
 from njord.simulation.world import Outcome, simulate, terms_of
 
 DURATION_S: Final = 120.0
@@ -151,49 +150,6 @@ def text_of(figures: Figures, what: str, commit: str) -> str:
     return "\n".join(lines)
 
 
-def seeds_of(text: str) -> list[int]:
-    """Return the seeds that `1-500` or `7,12,40-44` names.
-
-    Raises:
-        ValueError: It names none.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"seeds are whole numbers such as 1-500 or 7,12, was {text!r}")
-        seeds += range(int(first), int(last or first) + 1)
-    if not seeds:
-        raise ValueError(f"{text!r} names no seed, for example 1-500 or 7,12")
-    return seeds
-
-
-def faults_of(text: str) -> tuple[str, ...]:
-    """Return the faults that `all`, `none`, `A`, or `A1,B2` names.
-
-    Raises:
-        ValueError: One is unknown.
-    """
-    if text in ("all", "none"):
-        return FAULTS if text == "all" else ()
-    if text in ("A", "B"):
-        return tuple(fault for fault in FAULTS if fault.startswith(text))
-    chosen = tuple(text.split(","))
-    unknown = [each for each in chosen if each not in CATALOGUE]
-    if unknown:
-        raise ValueError(f"no fault is called {unknown[0]}; there are {', '.join(FAULTS)}")
-    return chosen
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse what was typed."""
-        print(f"{self.prog}: {message}; next: {self.prog} --help", file=sys.stderr)
-        sys.exit(2)
-
-
 class Wishes(msgspec.Struct, frozen=True):
     """What was typed."""
 
@@ -209,12 +165,7 @@ class Wishes(msgspec.Struct, frozen=True):
 
 def parse(argv: Sequence[str] | None) -> Wishes:
     """Read the command line; what is wrong with it ends the program with one line and exit code 2."""
-    parser = Parser(
-        prog=_PROGRAM,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(_PROGRAM, __doc__)
     parser.add_argument("--seeds", default="1-20", help="such as 1-500 or 7,12 (default 1-20)")
     parser.add_argument("--faults", default="all", help="all, none, A, B, or ids such as A1,A9 (default all)")
     parser.add_argument("--seconds", type=float, default=DURATION_S, help="virtual seconds of trading a run")
@@ -225,10 +176,8 @@ def parse(argv: Sequence[str] | None) -> Wishes:
     args = parser.parse_args(argv)
     if not 0 < args.seconds < math.inf:
         parser.error(f"--seconds must be > 0 and finite, was {args.seconds}")
-    if not 1 <= args.jobs <= WORKERS_MAX:
-        parser.error(f"--jobs takes 1 to {WORKERS_MAX}, was {args.jobs}")
-    if args.page is not None and not args.page.parent.is_dir():
-        parser.error(f"--page: there is no folder {args.page.parent}")
+    parser.check_range("jobs", args.jobs, WORKERS_MAX)
+    parser.check_page(args)
     try:
         seeds, faults = seeds_of(args.seeds), faults_of(args.faults)
     except ValueError as error:
@@ -300,7 +249,5 @@ def _tell(outcome: Outcome, wishes: Wishes) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGPIPE, signal.SIG_DFL
-    )  # A reader that has seen enough ends it, as it ends any filter.
+    end_on_signals()
     sys.exit(main())

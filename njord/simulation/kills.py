@@ -8,7 +8,6 @@ All run from a copy of the package, made at the beginning, so that the code may 
 Exit codes: 0 every session holds, 1 a session has violations, 2 wrong words, 130 interrupted.
 """
 
-import argparse
 import math
 import os
 import shutil
@@ -28,9 +27,9 @@ from typing import Final
 import msgspec
 
 from njord.adapters.clock import Stopwatch
-from njord.simulation.campaign import Parser
 from njord.simulation.kills_session import MOMENTS, KilledSession, Outcome
 from njord.simulation.processes import Program, copy_package, warm
+from njord.simulation.words import Parser, end_on_signals
 
 JOBS_MAX: Final = 64
 KILLS_MAX: Final = 100_000
@@ -150,12 +149,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(argv: Sequence[str] | None) -> Wishes:
     """Read the command line; what is wrong with it ends the program with one line and exit code 2."""
-    parser = Parser(
-        prog=_PROGRAM,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(_PROGRAM, __doc__)
     parser.add_argument("--kills", type=int, default=20, help="in all sessions together (default 20)")
     parser.add_argument("--sessions", type=int, help="default 2, or 1 of one kill")
     parser.add_argument("--jobs", type=int, default=2, help="sessions at a time (default 2)")
@@ -175,12 +169,10 @@ def parse(argv: Sequence[str] | None) -> Wishes:
         ("sessions", args.sessions, args.kills),
         ("jobs", args.jobs, JOBS_MAX),
     ):
-        if not 1 <= value <= most:
-            parser.error(f"--{name} takes 1 to {most}, was {value}")
+        parser.check_range(name, value, most)
     if args.seed < 0:
         parser.error(f"--seed takes a whole number from 0 on, was {args.seed}")
-    if args.page is not None and not args.page.parent.is_dir():
-        parser.error(f"--page: there is no folder {args.page.parent}")
+    parser.check_page(args)
     if args.work is not None and not (args.work / "njord").is_dir():
         parser.error(f"--work: {args.work} holds no copy of the package")
     return Wishes(
@@ -326,10 +318,5 @@ def _say(figures: Figures) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # However it is asked for its end: nothing goes on.
-    signal.signal(
-        signal.SIGPIPE, signal.SIG_DFL
-    )  # A reader that has seen enough ends it, as it ends any filter.
+    end_on_signals()
     sys.exit(main())

@@ -7,10 +7,8 @@ goes on only with the code that it began with: leave the package alone meanwhile
 Exit codes: 0 every run holds, 1 a run has violations, 2 wrong words, 130 interrupted.
 """
 
-import argparse
 import math
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -23,12 +21,12 @@ import msgspec
 
 from njord.adapters.clock import Stopwatch
 from njord.exchange.fault_plan import FAULTS
-from njord.simulation.campaign import Parser, faults_of, seeds_of
 from njord.simulation.processes import Program
 from njord.simulation.real_outcome import RealOutcome
 from njord.simulation.real_page import write_real
 from njord.simulation.real_run import Interrupted, RealRun
 from njord.simulation.real_terms import RealTerms, mix, single
+from njord.simulation.words import Parser, end_on_signals, faults_of, seeds_of
 
 DURATION_S: Final = 90.0
 JOBS_MAX: Final = 64
@@ -49,12 +47,7 @@ class Wishes(msgspec.Struct, frozen=True):
 
 def parse(argv: Sequence[str] | None) -> Wishes:
     """Read the command line; what is wrong with it ends the program with one line and exit code 2."""
-    parser = Parser(
-        prog=_PROGRAM,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(_PROGRAM, __doc__)
     parser.add_argument("--faults", default="all", help="one run each: all, none, A, B, or ids such as A1,A9")
     parser.add_argument("--seeds", default="1-20", help="a mix each: none, 1-20 or 7,12 (default 1-20)")
     parser.add_argument(
@@ -70,10 +63,8 @@ def parse(argv: Sequence[str] | None) -> Wishes:
     args = parser.parse_args(argv)
     if not 1 <= args.seconds < math.inf:
         parser.error(f"--seconds must be >= 1 and finite, was {args.seconds}")
-    if not 1 <= args.jobs <= JOBS_MAX:
-        parser.error(f"--jobs takes 1 to {JOBS_MAX}, was {args.jobs}")
-    if args.page is not None and not args.page.parent.is_dir():
-        parser.error(f"--page: there is no folder {args.page.parent}")
+    parser.check_range("jobs", args.jobs, JOBS_MAX)
+    parser.check_page(args)
     try:
         faults = faults_of(args.faults)
         seeds = [] if args.seeds == "none" else seeds_of(args.seeds)
@@ -184,11 +175,6 @@ def _tidy(folder: Path, failed: Sequence[RealOutcome]) -> None:
         folder.rmdir()
 
 
-def _end(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # Also where it was started in the background.
-        signal.signal(number, _end)
+    end_on_signals()
     sys.exit(main())

@@ -9,7 +9,8 @@ from njord.core.contracts import FillEvent
 from njord.core.units import NS_PER_S
 from njord.exchange.fault_plan import FAULTS, FaultPlan, FaultSpec
 from njord.simulation import campaign
-from njord.simulation.campaign import run_seed, seeds_of
+from njord.simulation.campaign import run_seed
+from njord.simulation.words import seeds_of
 from njord.simulation.world import Outcome, World, WorldTerms, simulate
 
 SEEDS = Path(__file__).parents[1] / "seeds" / "live.txt"

@@ -3,7 +3,8 @@
 import pytest
 
 from njord.exchange.fault_plan import FAULTS
-from njord.simulation.campaign import faults_of, main, seeds_of
+from njord.simulation.campaign import main
+from njord.simulation.words import faults_of, seeds_of
 
 
 def test_seeds_are_numbers_and_ranges_with_their_ends() -> None:
