@@ -46,8 +46,6 @@ class Rows(Sequence[_Row]):
             return NotImplemented
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]  # May grow: never a key.
-
 
 class TextColumn(Rows[str]):
     """Texts by the order in which they came, one behind the other: their bytes, and 8 for where each ends."""

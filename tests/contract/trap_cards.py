@@ -85,7 +85,7 @@ def _duplicate(stage: Any) -> list[str]:
         await client.create_order(*given)
         try:
             await client.create_order(*given)
-        except Exception as error:
+        except Exception as error:  # Which one it is, is the card's answer.
             return [f"CCXT calls it {type(error).__name__}"]
         return ["CCXT places it twice"]
 
@@ -122,7 +122,7 @@ def _revoked(stage: Any) -> list[str]:
         stage.deed({"do": "revoke_key", "key": "$KEY"})
         try:
             await client.fetch_balance()
-        except Exception as error:
+        except Exception as error:  # Which one it is, is the card's answer.
             return [f"CCXT calls it {type(error).__name__}"]
         return ["CCXT reads on"]
 
