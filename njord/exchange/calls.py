@@ -14,7 +14,9 @@ from njord.exchange.truth import Truth
 from njord.exchange.weights import Budgets, weight_of
 from njord.exchange.wire import Request
 
-_PLACING: Final = (("POST", "/api/v3/order"), ("POST", "/api/v3/order/cancelReplace"))
+ORDER_PATH: Final = "/api/v3/order"
+PLACING: Final = frozenset({("POST", ORDER_PATH), ("POST", f"{ORDER_PATH}/cancelReplace")})
+ORDER_MOVES: Final = PLACING | {("DELETE", ORDER_PATH)}  # Requests that may change what is open.
 
 
 class Call(NamedTuple):
@@ -90,7 +92,7 @@ class Calls:
             outcome = refused(error, headers)
         account = self._trading.account_of(call.key) if call.key else None
         if account is not None:
-            if (call.method, call.path) in _PLACING:
+            if (call.method, call.path) in PLACING:
                 headers |= self._budgets.order_headers(account.name, now_ns)
             self._remember(account, call, outcome, now_ns)
         return outcome
@@ -99,7 +101,7 @@ class Calls:
         """Return the limits that a call counts against, and what is used of them, as the WebSocket API lists them."""
         account = self._trading.account_of(call.key)
         limits = [self._budgets.weight_limit(call.address, now_ns)]
-        if account is not None and (call.method, call.path) in _PLACING:
+        if account is not None and (call.method, call.path) in PLACING:
             limits = [*self._budgets.order_limits(account.name, now_ns), *limits]
         return limits
 

@@ -17,9 +17,6 @@ from njord.exchange.exchange import Exchange
 from njord.exchange.fault_plan import FaultSpec
 from njord.exchange.wire import JSON_HEADERS, Fate, Frame, Request, Response
 
-ORDER_PATH: Final = "/api/v3/order"
-REPLACE_PATH: Final = f"{ORDER_PATH}/cancelReplace"
-ORDER_MOVES: Final = frozenset({("POST", ORDER_PATH), ("DELETE", ORDER_PATH), ("POST", REPLACE_PATH)})
 HTML: Final = (
     b"<html><head><title>503 Service Unavailable</title></head><body>Please try again.</body></html>"
 )

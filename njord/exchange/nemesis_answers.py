@@ -7,7 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from njord.core.units import NS_PER_S
-from njord.exchange.nemesis import HTML, ORDER_MOVES, ORDER_PATH, Trouble, error
+from njord.exchange.calls import ORDER_MOVES, ORDER_PATH
+from njord.exchange.nemesis import HTML, Trouble, error
 from njord.exchange.wire import JSON_HEADERS, Fate, Request, Response
 
 _HUGE_BYTES = 10 * 1024 * 1024

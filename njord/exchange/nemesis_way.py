@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from njord.exchange.nemesis import HTML, ORDER_MOVES, Trouble
+from njord.exchange.calls import ORDER_PATH, PLACING
+from njord.exchange.nemesis import HTML, Trouble
 from njord.exchange.wire import Fate, Request, Response
 
 
@@ -88,8 +89,8 @@ class BrokenWay(Trouble):
 
 
 def _places(request: Request) -> bool:
-    return request.method == "POST" and (request.method, request.path) in ORDER_MOVES
+    return (request.method, request.path) in PLACING
 
 
 def _cancels(request: Request) -> bool:
-    return request.method == "DELETE" and (request.method, request.path) in ORDER_MOVES
+    return (request.method, request.path) == ("DELETE", ORDER_PATH)

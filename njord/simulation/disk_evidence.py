@@ -10,6 +10,7 @@ from pathlib import Path
 
 from njord.backtest.recorded_run import inbound, open_run
 from njord.core.contracts import KillSwitchState, Message, StrategySuspended
+from njord.exchange.calls import ORDER_MOVES
 from njord.simulation.invariants import Evidence, Row
 from njord.simulation.processes import ProcessFailed
 from njord.simulation.shell import SentOrder
@@ -81,7 +82,7 @@ def evidence_of(
         sent=[
             SentOrder(row["ts_ns"], row["client_order_id"], row["method"])
             for row in truth["requests"]
-            if row["path"] == "/api/v3/order" and row["method"] != "GET"
+            if (row["method"], row["path"]) in ORDER_MOVES
         ],
         opening=opening or {},
         account=system.ledger.account,

@@ -26,6 +26,7 @@ from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL, TRANSITIONS, WorkingOrders
 from njord.core.types import OrderStatus, TradingState
 from njord.core.units import EXACT, NS_PER_S, ZERO
+from njord.exchange.calls import PLACING
 from njord.simulation.shell import SentOrder
 
 KILL_BOUND_NS = NS_PER_S  # Promise R3: from the kill to no new orders.
@@ -326,5 +327,5 @@ def _approved(journal: Iterable[Message]) -> dict[str, OrderEvent]:
 
 def _posts(truth: Row) -> Iterator[Row]:
     for row in truth["requests"]:
-        if row["method"] == "POST" and row["path"] == "/api/v3/order":
+        if (row["method"], row["path"]) in PLACING:
             yield row

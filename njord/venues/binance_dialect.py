@@ -37,7 +37,7 @@ WIRE_TYPES = {
     OrderType.TAKE_PROFIT: "TAKE_PROFIT",
     OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
 }
-_WIRE_TIFS = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
+WIRE_TIFS = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
 
 
 def wire_symbol(instrument: Instrument) -> str:
@@ -49,7 +49,7 @@ def wire_type(req: BrokerOrderReq) -> str | None:
     """Return the venue's order type; None if it has nothing of the kind."""
     if req.group_id or req.after_client_order_id or req.trail_ticks:
         return None
-    if req.type is not MARKET and req.tif not in _WIRE_TIFS:
+    if req.type is not MARKET and req.tif not in WIRE_TIFS:
         return None
     if req.post_only:
         # A maker that may not rest is a contradiction, and so is a market order that may not take.
@@ -65,7 +65,7 @@ def order_params(req: BrokerOrderReq, instrument: Instrument, type_: str) -> Par
         ("type", type_),
     ]
     if req.type.has_limit and type_ != "LIMIT_MAKER":
-        params.append(("timeInForce", _WIRE_TIFS[req.tif]))
+        params.append(("timeInForce", WIRE_TIFS[req.tif]))
     params.append(("quantity", plain(instrument.qty(req.qty_lots))))
     if req.type.has_limit:
         params.append(("price", plain(instrument.price(req.limit_price_ticks))))

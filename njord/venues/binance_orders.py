@@ -12,15 +12,14 @@ import msgspec
 
 from njord.core.contracts import BrokerFill, BrokerOrderReq, BrokerOrderUpdate
 from njord.core.orders import TERMINAL
-from njord.core.types import MARKET, OrderReason, OrderStatus, Severity, TimeInForce
+from njord.core.types import MARKET, OrderReason, OrderStatus, OrderType, Severity, TimeInForce
 from njord.core.units import FOREVER_NS
 from njord.venues.binance_dialect import OrderView, TradeView, Unreadable
 from njord.venues.broker_wire import KnownOrder, Notice, Word
 
 _S, _R = OrderStatus, OrderReason
 _EVIDENCE_MAX = 20
-# Its own terms have ended it: EXPIRED at the venue, CANCELED in our words, as at every venue of ours.
-_ENDS_OF_ITS_OWN = frozenset({_R.IOC_REMAINDER, _R.FOK_UNFILLED, _R.NO_LIQUIDITY})
+_BY_TIF = {TimeInForce.IOC: _R.IOC_REMAINDER, TimeInForce.FOK: _R.FOK_UNFILLED}
 
 
 class Tracked(msgspec.Struct, kw_only=True, eq=False):
@@ -288,7 +287,8 @@ class Tracker:
             self._end(order, _S.FILLED, _R.NONE, order.ts_venue_ns)
         elif end is not None and end.status is not _S.FILLED:
             reason = _reason(order, end)
-            status = _S.CANCELED if reason in _ENDS_OF_ITS_OWN else end.status
+            is_own_end = reason is own_end(order.req.type, order.req.tif)
+            status = _S.CANCELED if is_own_end else end.status
             self._end(order, status, reason, order.ts_venue_ns)
 
     def _end(self, order: Tracked, status: OrderStatus, reason: OrderReason, ts_venue_ns: int) -> None:
@@ -359,7 +359,11 @@ def _reason(order: Tracked, end: OrderView) -> OrderReason:
         return _R.SELF_TRADE
     if end.status is _S.CANCELED and order.is_cancel_wanted:
         return _R.CANCEL_REQUESTED
-    if order.req.type is MARKET:
+    return own_end(order.req.type, order.req.tif) or _R.VENUE_CANCELED
+
+
+def own_end(type_: OrderType, tif: TimeInForce) -> OrderReason | None:
+    """Return how an order that never rests ends by its own terms: EXPIRED at the venue, CANCELED in our words."""
+    if type_ is MARKET:
         return _R.NO_LIQUIDITY
-    by_tif = {TimeInForce.IOC: _R.IOC_REMAINDER, TimeInForce.FOK: _R.FOK_UNFILLED}
-    return by_tif.get(order.req.tif, _R.VENUE_CANCELED)
+    return _BY_TIF.get(tif)

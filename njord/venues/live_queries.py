@@ -11,9 +11,10 @@ from njord.core.clock import Clock
 from njord.core.contracts import BalanceSnapshot, BrokerFill, BrokerOrderUpdate
 from njord.core.errors import ConfigError, VenueError, VenueRejected, VenueUnavailable
 from njord.core.instrument import Instrument
-from njord.core.types import MARKET, OrderReason, OrderStatus, OrderType
+from njord.core.types import OrderReason, OrderStatus, OrderType, TimeInForce
 from njord.venues.binance_dialect import (
     TRADES_PAGE,
+    WIRE_TIFS,
     WIRE_TYPES,
     Params,
     Reader,
@@ -27,12 +28,13 @@ from njord.venues.binance_dialect import (
     read,
 )
 from njord.venues.binance_errors import Meaning, judge
-from njord.venues.binance_orders import fill_word
+from njord.venues.binance_orders import fill_word, own_end
 from njord.venues.binance_rows import parse_steps
 from njord.venues.binance_rules import Rules
 from njord.venues.broker_wire import Answer, NoAnswer
 
 _PAGES_MAX = 1000
+_TIFS = {name: tif for tif, name in WIRE_TIFS.items()}
 _TYPES = {name: type_ for type_, name in WIRE_TYPES.items()} | {"LIMIT_MAKER": OrderType.LIMIT}
 _Form = TypeVar("_Form")
 _TROUBLES = frozenset({Meaning.UNSENT, Meaning.UNKNOWN, Meaning.SLOW_DOWN, Meaning.BANNED, Meaning.CLOCK})
@@ -163,9 +165,11 @@ def _update(reader: Reader, row: _Order) -> BrokerOrderUpdate:
     type_ = _TYPES.get(row.type)
     if type_ is None:
         raise Unreadable(f"no order type: {row.type[:30]!a}")
-    status = view.status
-    if row.status == "EXPIRED" and (type_ is MARKET or row.time_in_force in ("IOC", "FOK")):
-        status = OrderStatus.CANCELED  # Its own terms have ended it: see `binance_orders.py`.
+    status, reason = view.status, OrderReason.NONE
+    if row.status == "EXPIRED" and (ended := own_end(type_, _TIFS.get(row.time_in_force, TimeInForce.GTC))):
+        status, reason = OrderStatus.CANCELED, ended
+    elif status is OrderStatus.CANCELED:
+        reason = OrderReason.VENUE_CANCELED
     return BrokerOrderUpdate(
         client_order_id=view.client_order_id,
         venue_order_id=view.order_id,
@@ -173,7 +177,7 @@ def _update(reader: Reader, row: _Order) -> BrokerOrderUpdate:
         side=view.side,
         type=type_,
         status=status,
-        reason=OrderReason.VENUE_CANCELED if status is OrderStatus.CANCELED else OrderReason.NONE,
+        reason=reason,
         qty_lots=view.lots,
         filled_lots=view.executed_lots,
         limit_price_ticks=_ticks(reader, row.price),
