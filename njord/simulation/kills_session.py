@@ -4,7 +4,6 @@ The session is a `njord live` process at a `njord venue` process of its own. Whe
 kind of moment, and how far into it. In between it is started again by the same words; at last it is stopped and judged.
 """
 
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -171,14 +170,7 @@ class KilledSession:
 
     # In the words of a user, by a process that knows nothing of all this.
     def _replayed(self, session: str) -> Iterable[str]:
-        done = subprocess.run(
-            self._program.command("replay", session, "--json"),
-            cwd=self._root,
-            env=self._program.environ(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self._program.run(self._root, ("replay", session, "--json"))
         if done.returncode:
             yield f"I12: njord replay ended with {done.returncode}: {(done.stderr or done.stdout)[-300:].strip()}"
 

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, Self
 
 import msgspec
@@ -71,7 +72,7 @@ class Program:
             if self._is_over:
                 raise ProcessFailed("nothing is started any more")
             process = subprocess.Popen(
-                self.command(*words),
+                self._command(*words),
                 cwd=root,
                 env=self.environ(**more),
                 stdin=subprocess.DEVNULL,
@@ -89,8 +90,27 @@ class Program:
             for process in self._started:
                 process.kill()
 
-    def command(self, *words: str) -> list[str]:
-        """Return the command line of `njord WORDS`."""
+    def run(self, root: Path, words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        """Run `njord WORDS` in a folder to its end.
+
+        Raises:
+            ProcessFailed: It goes on.
+        """
+        try:
+            return subprocess.run(
+                self._command(*words),
+                cwd=root,
+                env=self.environ(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=START_WITHIN_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"njord {' '.join(words)} did not end within {START_WITHIN_S:g} s") from None
+
+    def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-c", _ENTRY, *words]
 
     def environ(self, **more: str) -> dict[str, str]:
@@ -101,10 +121,8 @@ class Program:
 
 
 def warm(program: Program, root: Path) -> None:
-    """Have compiled what is compiled at a first start and a first order: a venue does nothing else meanwhile."""
-    order = {"do": "place_by_hand", "account": ACCOUNT, "symbol": "BTCUSDT", "side": "buy", "type": "market"}
+    """Have compiled what is compiled at a first start, once instead of by all at the same time."""
     with VenueProcess(program, root) as venue:
-        venue.ask("POST", "/njord/operator", {**order, "qty": "0.001"}, START_WITHIN_S)
         venue.stop()
 
 
@@ -141,19 +159,9 @@ class Process:
         self._reader.start()
 
     @property
-    def pid(self) -> int:
-        """Its number."""
-        return self._process.pid
-
-    @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since its start."""
-        return self._since.elapsed_s()
 
     def first(self, is_it: Callable[[Event], bool], within_s: float, since: int = 0) -> Event:
         """Return the first event from number `since` on that is the one, once it was said.
@@ -190,13 +198,9 @@ class Process:
         self._process.kill()
         self.wait(ASK_WITHIN_S)
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        self._process.send_signal(number)
-
     def stop(self, within_s: float = ASK_WITHIN_S) -> int:
         """Ask it for its end; return its exit code."""
-        self.tell(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
         return self.wait(within_s)
 
     def wait(self, within_s: float) -> int:
@@ -229,7 +233,7 @@ class Process:
         for line in self._process.stdout:
             if not line.endswith(b"}\n"):
                 continue  # Cut off by its death.
-            event = {**json.loads(line), "heard_s": self.age_s}
+            event = {**json.loads(line), "heard_s": self._since.elapsed_s()}
             with self._changed:
                 self.events.append(event)
                 self._changed.notify_all()
@@ -350,25 +354,35 @@ def is_active(event: Event) -> bool:
     return said == ("switch", "venue", "active")
 
 
-def lay_out(root: Path, venue: VenueProcess, position_cap: Decimal) -> None:
+def lay_out(
+    root: Path,
+    venue: VenueProcess,
+    position_cap: Decimal,
+    orders_per_minute: int = 600,
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
     """Write what a node needs into its folder: the configuration, and the trader.
 
     Args:
         root: Is made.
         venue: Where it trades.
         position_cap: Limit of its position, in quote.
+        orders_per_minute: At most.
+        more: Settings of the sections `exchange`, `live` and `risk`, and `rules` beside those of a trader that always trades.
     """
     (root / "config").mkdir(parents=True, exist_ok=True)
     rules = {
         "max_position": {"cap_notional": f"{position_cap}", "cap_equity_fraction": 0},
         "cool_down": {"seconds": 0},  # It is to trade, whatever it loses.
         "daily_loss": {"cap_notional": 0, "cap_equity_fraction": 0},
-        "order_rate": {"per_minute": 600, "per_strategy_per_minute": 600},
+        "order_rate": {"per_minute": orders_per_minute, "per_strategy_per_minute": orders_per_minute},
+        **more.get("rules", {}),
     }
     config = {
         "app": {"env": "live"},
-        "live": {"account": ACCOUNT, "endpoint": venue.endpoint},
-        "risk": {"profiles": {"live": {"rules": rules}}},
+        "exchange": {**more.get("exchange", {})},
+        "live": {"account": ACCOUNT, "endpoint": venue.endpoint, **more.get("live", {})},
+        "risk": {"profiles": {"live": {"rules": rules}}, **more.get("risk", {})},
     }
     # JSON is YAML.
     (root / "config" / "base.yaml").write_text(json.dumps(config, indent=1), encoding="utf-8")

@@ -6,7 +6,6 @@ the same invariants as in the simulation. Real time does not repeat itself: the 
 """
 
 import json
-import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,10 +23,17 @@ from njord.simulation import invariants
 from njord.simulation.bars_listener import BarsListener
 from njord.simulation.disk_evidence import evidence_of, session_folder
 from njord.simulation.invariants import Evidence
-from njord.simulation.processes import NodeProcess, Process, ProcessFailed, Program, VenueProcess
+from njord.simulation.processes import NodeProcess, Process, ProcessFailed, Program, VenueProcess, lay_out
 from njord.simulation.real_keeper import Keeper
 from njord.simulation.real_outcome import RealOutcome, approved_after_the_word, late_ns
-from njord.simulation.real_terms import LOTS_MAX, POSITION_CAP, SHARE, RealTerms, lay_out
+from njord.simulation.real_terms import (
+    LOTS_MAX,
+    ORDERS_PER_MINUTE,
+    POSITION_CAP,
+    SHARE,
+    RealTerms,
+    settings_of,
+)
 
 # For the node's first start, measured by the venue's, which has less to load; what is left of it the strategy trades on
 # after the faults.
@@ -88,7 +94,7 @@ class RealRun:
                 self._trade()
                 self._calm()
                 evidence = self._judged()
-        except (NjordError, OSError, subprocess.TimeoutExpired) as error:
+        except (NjordError, OSError) as error:
             self._said.append(f"the run broke: {type(error).__name__}: {error}")
         self._said += self._tracebacks()
         return self._outcome(evidence)
@@ -102,7 +108,7 @@ class RealRun:
         self._venue = self._open.enter_context(
             VenueProcess(self._program, root, balances=terms.balances, seed=terms.world.seed, words=listed)
         )
-        lay_out(root, self._venue, terms)
+        lay_out(root, self._venue, POSITION_CAP, ORDERS_PER_MINUTE, settings_of(terms))
         if terms.records_market:
             words = ("md", "BTC/USDT", "--endpoint", self._venue.endpoint, "--json")
             self._recorder = self._open.enter_context(Process(self._program, words, root, "md"))
@@ -259,16 +265,7 @@ class RealRun:
         self._keeper.may_start = True
 
     def _verb(self, *words: str) -> str:
-        done = subprocess.run(
-            self._program.command(*words),
-            cwd=self._root,
-            env=self._program.environ(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_VERB_WITHIN_S,
-            check=False,
-        )
+        done = self._program.run(self._root, words)
         if done.returncode > 1:  # 1 is what a tripped switch, or another journal, is.
             raise ProcessFailed(
                 f"njord {' '.join(words[:2])} ended with {done.returncode}: {done.stderr.strip()}"

@@ -1,27 +1,25 @@
-"""What happens in one run of real processes, and how are they set up? A fault, or a seed, in; terms and a folder out.
+"""What happens in one run of real processes, and how are they set up? A fault, or a seed, in; terms and settings out.
 
 A single fault has most of the run for itself; a mix is what the same seed is in the simulation (`world.py`), with its
 kills and trips. The market of `njord venue` is deeper than the simulation's: orders are as many times as large, so that they
 still fill in parts.
 """
 
-import json
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from njord.core.units import plain
 from njord.exchange.fault_plan import CATALOGUE, FAULTS, FaultPlan, FaultSpec
-from njord.simulation.processes import ACCOUNT, TRADER, VenueProcess
 from njord.simulation.world import WorldTerms, terms_of
 
 CAPITAL: Final = Decimal(250_000)
 POSITION_CAP: Final = Decimal(50_000)
 ORDER_CAP: Final = Decimal(15_000)
 LOTS_MAX: Final = 25_000  # Of BTC, worth about the cap.
+ORDERS_PER_MINUTE: Final = 90
 SHARE: Final = 0.3  # Of the public trades, that the strategy acts on.
 BNB_HELD: Final = Decimal(1)  # For fees; the books learn of it from the venue.
 _THIRD: Final = "BNB"
@@ -116,29 +114,12 @@ def mix(seed: int, duration_s: float) -> RealTerms:
     return RealTerms(name=f"mix {seed}", world=terms_of(seed, FAULTS, duration_s))
 
 
-def lay_out(root: Path, venue: VenueProcess, terms: RealTerms) -> None:
-    """Write what the node needs into its folder: the configuration, and the trader."""
-    (root / "config").mkdir(parents=True, exist_ok=True)
-    # JSON is YAML.
-    text = json.dumps(_settings(venue.endpoint, terms), indent=1)
-    (root / "config" / "base.yaml").write_text(text, encoding="utf-8")
-    (root / "trader.py").write_text(TRADER, encoding="utf-8")
-
-
-def _settings(endpoint: str, terms: RealTerms) -> dict[str, Any]:
-    rules = {
-        "max_order_notional": {"cap_notional": plain(ORDER_CAP), "cap_equity_fraction": 1},
-        "max_position": {"cap_notional": plain(POSITION_CAP), "cap_equity_fraction": 0},
-        "cool_down": {"seconds": 0},  # It is to trade, whatever it loses.
-        "daily_loss": {"cap_notional": 0, "cap_equity_fraction": 0},
-        "order_rate": {"per_minute": 90, "per_strategy_per_minute": 90},
-    }
+def settings_of(terms: RealTerms) -> dict[str, dict[str, Any]]:
+    """Return what the node is told beyond what every seeded trader is, by section; see `processes.lay_out`."""
     return {
-        "app": {"env": "live"},
+        "rules": {"max_order_notional": {"cap_notional": plain(ORDER_CAP), "cap_equity_fraction": 1}},
         "exchange": {"symbols": list(terms.symbols)},
         "live": {
-            "account": ACCOUNT,
-            "endpoint": endpoint,
             "user_stream": terms.world.stream.value,
             "stop_policy": "leave" if terms.leaves_orders else "cancel",
             "reconcile_every_s": 20,
@@ -146,6 +127,5 @@ def _settings(endpoint: str, terms: RealTerms) -> dict[str, Any]:
         "risk": {
             "live_micro_cap_usd": plain(ORDER_CAP),
             "live_micro_cap_reason": "toy money at a local exchange",
-            "profiles": {"live": {"rules": rules}},
         },
     }
