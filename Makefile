@@ -65,7 +65,7 @@ test: $(KERNELS) ## Unit, property and golden tests (under 30 s)
 
 check: fmt lint type test ## All four
 
-integration: $(KERNELS) ## Real processes, recorded data, a browser, every command of the docs (under 5 min)
+integration: $(KERNELS) ## Real processes, recorded data, a browser, every command of the docs (some 8 min)
 	@$(BIN)/pytest -n 4 --dist worksteal --timeout 300 -m 'integration and not timing and not long'
 
 PROFILE ?= deep

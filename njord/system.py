@@ -20,6 +20,7 @@ from njord.core.accounts import AccountTerms, make_account
 from njord.core.component import Component, JournalSink
 from njord.core.contracts import Bar
 from njord.core.engine import Engine
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.execution.flatten import Flattener
@@ -80,26 +81,30 @@ class System:
         instruments = spec.instruments
         counters = {strategy.strategy_id: Counter(strategy.strategy_id) for strategy in spec.strategies}
         self.rules = build_rules(spec.risk_profile, spec.risk_rules)
-        self.oms = OrderManager(spec.account_id)
+        holdings = Holdings(_account(spec), instruments)
+        self.oms = OrderManager(spec.account_id, holdings)
         exposure = Exposure(instruments, _account(spec), spec.cost_bps)
         prices = exposure.mark_ticks  # Kept once, by the gate; ledger and rebalancer read them.
         self.ledger = Ledger(_account(spec), len(instruments), prices)
-        self.flattener = Flattener(
-            self.ledger.account, instruments, self.oms.working, prices, spec.account_id
-        )
+        self.flattener = Flattener(self.ledger.account, instruments, holdings, prices, spec.account_id)
         self.gate = RiskGate(self.rules, exposure, spec.account_id, spec.run_id)
         self.strategies = StrategyRunner(
-            _hosted(spec.strategies), instruments, _account(spec), spec.account_id, counters
+            _hosted(spec.strategies),
+            instruments,
+            holdings,
+            spec.account_id,
+            counters,
+            follows_holdings=False,  # The order manager does, who is asked before.
         )
         self.rebalancer = Rebalancer(
             instruments,
-            self.strategies.world.holdings,
+            holdings,
             spec.account_id,
             counters,
             spec.cost_bps,
             spec.fixed_qty,
             prices,
-            follows_holdings=False,  # The strategies do, who are asked before.
+            follows_holdings=False,
         )
         self.stages: dict[str, Component] = {
             "oms": self.oms,

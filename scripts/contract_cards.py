@@ -19,6 +19,7 @@ _GROUPS = (
     (60, "What others do"),
     (70, "Connections and restarts"),
     (80, "Traps of CCXT"),
+    (101, "How an order is changed"),
 )
 
 
@@ -78,8 +79,8 @@ def _card(card: Card) -> Iterable[str]:
 
 def _setup(card: Card) -> Iterable[str]:
     setup = card.setup
-    for name, value in setup.options.items():
-        yield f"{name} = {value}"
+    for name, value in {**setup.rules, **setup.options}.items():
+        yield f"{name} = {f'{value[0]} to {value[1]}' if isinstance(value, tuple) else value}"
     if setup.stream != "signature":
         yield "no user stream" if setup.stream == "none" else "a user stream by listen key"
     if setup.balances != BALANCES:

@@ -3,7 +3,7 @@
 Trading must not go on where nobody knows what has become of an order. So the youngest session, if it has not ended,
 must have a journal without damage, in which no order's outcome is unknown. What a session's books and its venue say is
 compared by the node itself, before it tells its engine that the switch is clear. Of a live session only its node can find
-out what has become of an order, and it does not start while the switch is tripped: it finds out before it trades.
+out what has become of an order, and it does so before it trades: an outcome that is unknown keeps nobody from clearing.
 """
 
 from pathlib import Path

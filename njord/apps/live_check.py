@@ -6,7 +6,7 @@ asks, by a broker that only reads.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -17,7 +17,8 @@ from njord.adapters.kill_switch_watch import Reading, read_once, strictest
 from njord.adapters.secrets import Keys, load_keys
 from njord.apps.download_venue import VENUES
 from njord.apps.live_account import account_uid
-from njord.apps.live_locks import CONSENT, Lock, Measured, VenueSeen, live_locks, look_at_venue
+from njord.apps.live_locks import CONSENT, Lock, Measured, VenueSeen, live_locks
+from njord.apps.live_look import look_at_venue
 from njord.apps.live_venue import live_broker
 from njord.core.clock import Clock
 from njord.core.config import Config
@@ -32,7 +33,11 @@ _PATIENCE = Patience(n_attempts=2)
 
 
 def check_live(
-    loaded: LoadedConfig, root: Path, named: str, environ: Mapping[str, str] | None = None
+    loaded: LoadedConfig,
+    root: Path,
+    named: str,
+    environ: Mapping[str, str] | None = None,
+    on_wait: Callable[[str], None] = lambda why: None,
 ) -> list[Lock]:
     """Look at every live lock.
 
@@ -41,12 +46,13 @@ def check_live(
         root: The folder that njord runs in.
         named: The account as it was passed; empty if it was not.
         environ: Variables; the process's own if None.
+        on_wait: Told once, and why, if the venue's budget has to be waited for.
     """
     config, clock = loaded.config, WallClock()
     environ = os.environ if environ is None else environ
     keys, trouble = _keys(config, root, environ)
     uid = account_uid(root / config.paths.state, config)
-    venue = None if keys is None else _venue(config, keys, clock, uid)
+    venue = None if keys is None else _venue(config, keys, clock, uid, on_wait)
     return live_locks(measured(config, environ, named, keys, trouble, read_switch(config, root), venue))
 
 
@@ -99,11 +105,11 @@ def _keys(config: Config, root: Path, environ: Mapping[str, str]) -> tuple[Keys 
         return None, error.problem
 
 
-def _venue(config: Config, keys: Keys, clock: Clock, uid: int) -> VenueSeen:
+def _venue(config: Config, keys: Keys, clock: Clock, uid: int, on_wait: Callable[[str], None]) -> VenueSeen:
     try:
         instruments = _instruments(config, clock)
         broker = live_broker(config, instruments, keys, clock, account_uid=uid, reads_only=True)
-        return look_at_venue(broker, clock)
+        return look_at_venue(broker, clock, on_wait=on_wait)
     except VenueError as error:
         health = Health(state=TradingState.HALTED, reason=str(error))
         return VenueSeen(clock_trouble=str(error), health=health)

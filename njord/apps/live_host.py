@@ -25,11 +25,13 @@ from njord.core.contracts import (
     KillSwitchState,
     Message,
     OrderEvent,
+    OrderUpdate,
     TimerFired,
     TimerSet,
 )
-from njord.core.errors import InvariantError
+from njord.core.errors import InvariantError, OutcomeUnknown, VenueUnavailable
 from njord.core.instrument import Instrument
+from njord.core.orders import TERMINAL
 from njord.core.types import OrderStatus, Severity, Side, TradingState
 from njord.core.units import FOREVER_NS
 from njord.execution.gateway import Gateway
@@ -100,6 +102,8 @@ class LiveHost:
         """Hand the engine a message that is no market data, now or once more: a start, a switch, an alert, a word."""
         self.now_ns = max(self.now_ns, message.ts_ns)
         self.words.follow(message)
+        if isinstance(message, OrderUpdate) and message.status in TERMINAL:
+            self._gateway.forget(message.client_order_id)
         self.follow(self.engine.step(message))
 
     def accept(self, message: Message) -> None:
@@ -153,17 +157,18 @@ class LiveHost:
             self.tell(update)
 
     def reconcile(self) -> None:
-        """Compare our books with the venue's, as far as that is known at this moment.
+        """See that our books and the venue's are the same: they are once the connection is reconciled.
 
         Raises:
-            InvariantError: The connection is not reconciled, or an order's outcome is unknown.
+            VenueUnavailable: The venue's books are not known, or not yet.
+            OutcomeUnknown: Nobody knows what has become of an order.
         """
         if self.health is None or self.health.state is not TradingState.ACTIVE:
             why = "it has not been asked yet" if self.health is None else self.health.reason
-            raise InvariantError(f"the venue's books are not known: {why}")
+            raise VenueUnavailable(f"the venue's books are not known: {why}")
         unknown = [name for name, order in self.words.orders.items() if order.status is OrderStatus.UNKNOWN]
         if unknown:
-            raise InvariantError(f"the outcome of {', '.join(unknown[:3])} is unknown")
+            raise OutcomeUnknown(f"the outcome of {', '.join(unknown[:3])} is unknown")
 
     def switch(self, state: TradingState) -> None:
         """Tell the engine the host's own state."""
@@ -185,8 +190,10 @@ class LiveHost:
             if isinstance(message, TimerSet):
                 self.timers.set(message)
                 continue
-            if isinstance(message, OrderEvent):
+            if isinstance(message, (OrderEvent, AmendEvent)):
                 self.words.sent(message)
+                if self.is_replaying and isinstance(message, OrderEvent):
+                    self._gateway.adopt(message)
             if self.is_replaying:
                 continue
             if must_be_durable and self._before_send is not None:

@@ -5,27 +5,21 @@ kill switch, a clock that agrees with the venue's, a finished reconciliation, an
 lifts. A lock that could not be looked at is not open.
 """
 
-import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
-from njord.adapters.clock import Stopwatch
 from njord.adapters.kill_switch_watch import Reading
-from njord.core.clock import Clock
 from njord.core.config import LIVE_MICRO_CAP_USD
 from njord.core.contracts import BalanceSnapshot
-from njord.core.errors import VenueError
-from njord.core.types import Severity, TradingState
+from njord.core.types import TradingState
 from njord.core.units import NS_PER_MS, plain
-from njord.venues.broker_wire import Health, Notice, Word
-from njord.venues.live_broker import LiveBroker
+from njord.venues.binance_outbox import USED_UP
+from njord.venues.broker_wire import Health
 
 CONSENT = "NJORD_ENABLE_LIVE"
-VENUE_WITHIN_S = 20.0
-_CLOCK_LOOKS = 3
 
 
 class LockState(StrEnum):
@@ -61,7 +55,8 @@ class VenueSeen(msgspec.Struct, frozen=True, kw_only=True):
         clock_trouble: Why not.
         health: What the broker said last.
         n_unknown: Orders whose outcome nobody knows.
-        balances: What the account held once all was reconciled; empty before.
+        is_stranger: Another account answered than the one that must.
+        balances: What the account held once all was reconciled; empty before, and where nobody wanted to know.
         account_uid: The venue's number for the account that must answer; 0 = none was known, and none answered surely.
     """
 
@@ -70,6 +65,7 @@ class VenueSeen(msgspec.Struct, frozen=True, kw_only=True):
     clock_trouble: str = ""
     health: Health
     n_unknown: int = 0
+    is_stranger: bool = False
     balances: tuple[BalanceSnapshot, ...] = ()
     account_uid: int = 0
 
@@ -141,59 +137,6 @@ def why_locked(locks: Sequence[Lock]) -> str:
     return "; ".join(f"{lock.name} is {lock.state}: {lock.seen}" for lock in closed)
 
 
-def look_at_venue(broker: LiveBroker, clock: Clock, within_s: float = VENUE_WITHIN_S) -> VenueSeen:
-    """Connect, reconcile, measure the clock, and let go again.
-
-    Args:
-        broker: One that only reads, not started; it is stopped.
-        clock: The host's.
-        within_s: Until the reconciliation counts as not finished.
-    """
-    spoken, watch = threading.Event(), Stopwatch()
-    broker.start((), {}, spoken.set)
-    try:
-        offset_ns, doubt_ns, trouble = _measured_clock(broker, clock)
-        gives_up = False
-        while broker.health.state is not TradingState.ACTIVE and not gives_up:
-            if not spoken.wait(max(0.0, within_s - watch.elapsed_s())):
-                break
-            spoken.clear()
-            gives_up = any(_is_final(word) for word in broker.take_words())
-        is_reconciled = broker.health.state is TradingState.ACTIVE
-        return VenueSeen(
-            offset_ns=offset_ns,
-            doubt_ns=doubt_ns,
-            clock_trouble=trouble,
-            health=broker.health,
-            n_unknown=len(broker.unknown_orders()),
-            balances=tuple(broker.fetch_balances()) if is_reconciled else (),
-            account_uid=broker.account_uid,
-        )
-    finally:
-        broker.stop()
-
-
-# A refused key is told once, as critical: nothing more will come.
-def _is_final(word: Word) -> bool:
-    return isinstance(word, Notice) and word.severity is Severity.CRITICAL
-
-
-def _measured_clock(broker: LiveBroker, clock: Clock) -> tuple[int, int, str]:
-    trouble = ""
-    best: tuple[int, int] | None = None  # Doubt and offset, of the shortest round trip.
-    for _ in range(_CLOCK_LOOKS):
-        sent_ns = clock.now_ns()
-        try:
-            venue_ns = broker.server_time()
-        except VenueError as error:
-            trouble = str(error)
-            continue
-        heard_ns = clock.now_ns()
-        found = ((heard_ns - sent_ns) // 2, venue_ns - (sent_ns + heard_ns) // 2)
-        best = found if best is None else min(best, found)
-    return (0, -1, trouble) if best is None else (best[1], best[0], "")
-
-
 def _lock(name: str, is_open: bool, seen: str, next_: str) -> Lock:
     state = LockState.OPEN if is_open else LockState.CLOSED
     return Lock(name=name, state=state, seen=seen, next="" if is_open else next_)
@@ -251,11 +194,20 @@ def _reconciliation(venue: VenueSeen | None, endpoint: str | None) -> Lock:
         )
         return _lock("reconciliation", False, seen, next_)
     if venue.health.state is TradingState.ACTIVE:
-        return _lock("reconciliation", True, f"finished{where}", "")
-    next_ = "check the key's permissions and the venue's status, then again: njord live --check"
-    if venue.account_uid:
-        next_ += f"; if account {venue.account_uid} is not the one you mean, set live.account_uid"
-    return _lock("reconciliation", False, f"not finished{where}: {venue.health.reason}", next_)
+        who = f" with account {venue.account_uid}" if venue.account_uid else ""
+        return _lock("reconciliation", True, f"finished{where}{who}", "")
+    return _lock(
+        "reconciliation", False, f"not finished{where}: {venue.health.reason}", _unreconciled_next(venue)
+    )
+
+
+def _unreconciled_next(venue: VenueSeen) -> str:
+    again = "then again: njord live --check"
+    if venue.is_stranger:
+        return f"if account {venue.account_uid} is not the one you mean, set live.account_uid, {again}"
+    if venue.health.reason.endswith(USED_UP):
+        return f"let what else asks the venue from this address rest for a minute, {again}"
+    return f"check the key's permissions and the venue's status, {again}"
 
 
 def _cap(cap: Decimal, reason: str) -> Lock:

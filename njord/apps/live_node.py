@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from njord.apps.live_session import LiveSession
+from njord.apps.live_withdrawal import Withdrawal
 from njord.apps.node import Node, NodeOptions
 from njord.apps.paced_feed import BlockFeed
 from njord.apps.status import NodeStatus
@@ -54,6 +55,7 @@ class LiveNode(Node):
         side: The broker that the session's gateway sends to; not started.
         clock: The host's.
         feed: See `Node`, as for what follows.
+        withdrawal: If given, the session only takes its orders back, and ends.
     """
 
     def __init__(
@@ -66,8 +68,11 @@ class LiveNode(Node):
         options: NodeOptions,
         on_messages: Callable[[Sequence[Message]], None] | None = None,
         on_second: Callable[[], None] | None = None,
+        withdrawal: Withdrawal | None = None,
     ) -> None:
+        watch = watch if withdrawal is None else withdrawal.watching(watch)
         super().__init__(session, feed, watch, options, on_messages, on_second)
+        self._withdrawal = withdrawal
         self._live = session
         self._side = side
         self._clock = clock
@@ -92,6 +97,10 @@ class LiveNode(Node):
         self._side.start(self._live.known_orders(), self._live.cursors(), said)
         return await super()._run(blocks)
 
+    # Orders are taken back for a session too whose strategies have all failed.
+    def _is_over(self) -> bool:
+        return bool(self._stop_reason) if self._withdrawal is not None else super()._is_over()
+
     # The venue's words do not wait for the market's next one.
     async def _has_come(
         self,
@@ -108,6 +117,11 @@ class LiveNode(Node):
 
     def _do_due(self) -> None:
         self._said.clear()
+        # Before the venue's words: they let orders pass, and no order passes on a switch that was not looked at.
+        now_s = asyncio.get_running_loop().time()
+        self._switch.look(self._watch.reading(), now_s)
+        if self._withdrawal is not None and self._withdrawal.look(now_s):
+            self.request_stop(self._withdrawal.reason)
         words = self._side.take_words()
         # Before the first order can leave: what happens from here on is ours to know, whatever happens to us.
         if any(isinstance(word, Health) and word.state is TradingState.ACTIVE for word in words):

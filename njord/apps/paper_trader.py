@@ -120,21 +120,17 @@ def _refuse_second(announced: Announced | None, session: Session) -> None:
 def screen_followers(system: System) -> dict[str, Handlers]:
     """Return what the paper service lets stages of other processes hear: what its own stages and its screen read.
 
-    Prices, working orders, limits used and who holds what; none of it causes anything.
+    Prices, working orders and limits used; none of it causes anything.
     """
-    gate, exposure, world = system.gate, system.gate.exposure, system.strategies.world
+    gate, exposure = system.gate, system.gate.exposure
     heard = gate.handlers()
-    instruments = exposure.instruments
     gate_hears: Handlers = {
         **market_handlers(gate),
         **{kind: heard[kind] for kind in _HEARD_BY_GATE},
         OrderEvent: exposure.reserve,
         AmendEvent: exposure.working.amend,
     }
-    return {
-        "gate": gate_hears,
-        "strategies": {FillEvent: lambda fill: world.fill(fill, instruments[fill.instrument])},
-    }
+    return {"gate": gate_hears}
 
 
 class ServiceFeed:

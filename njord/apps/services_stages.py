@@ -1,14 +1,14 @@
 """What do a service's own stages cause? Every message of the run in, in order; its answer out, encoded and sealed.
 
-A service holds a whole system and drives its own stages of it. Where the gate is not its own it still hears the market,
-because other stages read the prices that it keeps.
+A service holds a whole system and drives its own stages of it. What other stages read it still follows: the prices
+that the gate keeps, and the open orders that the order manager does.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 from njord.adapters.seal import Sealed, SealKey, seal
-from njord.apps.services_words import MARKET, RISK, STAGES, Answer, check_placed, encode_reply
+from njord.apps.services_words import MARKET, ORDER_LIFE, RISK, STAGES, Answer, check_placed, encode_reply
 from njord.core.codec import encode
 from njord.core.component import Component, Handler
 from njord.core.contracts import AmendEvent, CancelEvent, Message, OrderEvent
@@ -28,7 +28,7 @@ class StageTables:
         service: Its name.
         stages: Of the whole system.
         followers: By stage that is not its own: what it lets it hear all the same. None of that may cause anything.
-            By default the gate hears the market, because others read the prices that it keeps.
+            By default the gate hears the market and the order manager of orders, because others read what they keep.
 
     Attributes:
         names: Of the service's own stages.
@@ -43,9 +43,10 @@ class StageTables:
     ) -> None:
         check_placed(stages)
         self.names = tuple(name for name in stages if name in STAGES[service])
-        followed = {"gate": market_handlers(stages["gate"])} if followers is None else followers
+        if followers is None:
+            followers = {"oms": order_handlers(stages["oms"]), "gate": market_handlers(stages["gate"])}
         self._tables = [
-            (name in self.names, dict(stage.handlers()) if name in self.names else followed.get(name, {}))
+            (name in self.names, dict(stage.handlers()) if name in self.names else followers.get(name, {}))
             for name, stage in stages.items()
         ]
         self.asked = frozenset(kind for is_own, table in self._tables if is_own for kind in table)
@@ -65,6 +66,11 @@ class StageTables:
 def market_handlers(gate: Component) -> Handlers:
     """Return what the gate does with the market: it keeps the last prices, and causes nothing."""
     return {kind: handle for kind, handle in gate.handlers().items() if kind in MARKET}
+
+
+def order_handlers(oms: Component) -> Handlers:
+    """Return what the order manager does with orders: it keeps the open ones, and causes nothing."""
+    return {kind: handle for kind, handle in oms.handlers().items() if kind in ORDER_LIFE}
 
 
 class StageService:

@@ -18,9 +18,11 @@ from njord.core.contracts import (
     BookEvent,
     CancelEvent,
     CancelIntent,
+    FillEvent,
     Message,
     OrderEvent,
     OrderIntent,
+    OrderUpdate,
     ProposalRefused,
     RiskDecision,
     StrategySuspended,
@@ -57,6 +59,9 @@ ORDERS: Final[frozenset[type[Message]]] = frozenset({OrderEvent, CancelEvent, Am
 
 # What the gate takes the last prices from.
 MARKET: Final[frozenset[type[Message]]] = frozenset({Bar, TradeEvent, BookEvent, TickerEvent})
+
+# What changes an open order.
+ORDER_LIFE: Final[frozenset[type[Message]]] = frozenset({OrderEvent, AmendEvent, OrderUpdate, FillEvent})
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

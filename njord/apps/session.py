@@ -71,7 +71,8 @@ class SessionHost(Protocol):
         """Compare our books with the venue's.
 
         Raises:
-            InvariantError: They disagree, or nobody knows.
+            VenueError: Nobody knows, or not yet.
+            InvariantError: They disagree.
         """
 
 

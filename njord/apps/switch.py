@@ -10,7 +10,7 @@ from njord.adapters.kill_switch_watch import Reading
 from njord.apps.flatten_watch import FlattenWatch
 from njord.apps.session import OpenSession
 from njord.core.contracts import Alert, KillSwitchState
-from njord.core.errors import InvariantError
+from njord.core.errors import InvariantError, VenueError
 from njord.core.types import Severity, TradingState
 from njord.core.units import FOREVER_NS
 
@@ -38,7 +38,9 @@ class Switch:
         self._flatten = FlattenWatch(flatten_within_s)
         self._word = session.controls.get(KILL_SWITCH)  # The last one told.
         self._seen: Reading | None = None  # The same reading needs no second look.
-        self._doubted: Reading | None = None  # It says ACTIVE, and the books disagree.
+        self._doubted: tuple[Reading, Severity] | None = (
+            None  # It says ACTIVE, and the books do not bear it out.
+        )
 
     def look(self, reading: Reading, now_s: float) -> None:
         """Tell the host what a reading says, if it has not been told.
@@ -80,19 +82,27 @@ class Switch:
             return True
         try:
             self._host.reconcile()
+        except VenueError as error:
+            self._doubt(wanted, Severity.INFO, "the venue's books are not known yet", str(error))
+            return False
         except InvariantError as error:
-            self._seen = None  # Asked again: they may come to agree.
-            if wanted != self._doubted:
-                self._doubted = wanted
-                self._host.tell(
-                    Alert(
-                        ts_ns=self._host.now_ns,
-                        severity=Severity.CRITICAL,
-                        category="killswitch",
-                        source="node",
-                        title="the kill switch was cleared, and stays tripped: books and venue disagree",
-                        message=str(error),
-                    )
-                )
+            self._doubt(wanted, Severity.CRITICAL, "books and venue disagree", str(error))
             return False
         return True
+
+    # Told once of each; asked again: they may come to be known, and to agree.
+    def _doubt(self, wanted: Reading, severity: Severity, why: str, message: str) -> None:
+        self._seen = None
+        if (wanted, severity) == self._doubted:
+            return
+        self._doubted = wanted, severity
+        self._host.tell(
+            Alert(
+                ts_ns=self._host.now_ns,
+                severity=severity,
+                category="killswitch",
+                source="node",
+                title=f"the kill switch was cleared, and stays tripped: {why}",
+                message=message,
+            )
+        )

@@ -37,8 +37,10 @@ class BarRows(Sequence[Bar]):
     @overload
     def __getitem__(self, at: slice) -> "BarRows": ...
     def __getitem__(self, at: int | slice) -> "Bar | BarRows":
-        if isinstance(at, slice):
-            return self._part(at)
+        return self._part(at) if isinstance(at, slice) else self.at(at)
+
+    def at(self, at: int) -> Bar:
+        """Return one bar."""
         ts_open_ns, open_, high, low, close, volume = self._views
         opened_ns = ts_open_ns[at]
         return Bar(

@@ -54,9 +54,10 @@ class EquityRecorder:
         # One scale holds cash, fees, and quantity x tick without a remainder, fees in kind included.
         scales = [each.tick_scale + max(each.lot_scale, each.money_scale) for each in instruments]
         self._scale = max(*scales, exponent(capital))
-        self._power = Decimal(self._scale)  # What `scaleb` would make of it every time.
+        self._units = EXACT.scaleb(
+            Decimal(1), self._scale
+        )  # Of the report asset; half the price of `scaleb`.
         self._tick_sizes = [each.tick_size for each in instruments]
-        self._indices = range(len(instruments))
         self._changes: list[tuple[int, Decimal, tuple[Position, ...]]] = []  # Not yet among the rows below.
         self._settled = tuple(settled) or (False,) * len(instruments)
         self._sample_ns = sample_ns
@@ -74,7 +75,7 @@ class EquityRecorder:
 
     def change(self, row: int, account: Account) -> None:
         """From row `row` of the coming block on, the account is as it is now."""
-        self._changes.append((row, account.cash, tuple(map(account.position, self._indices))))
+        self._changes.append((row, account.cash, tuple(account.positions)))
 
     # What has changed since the last block becomes whole numbers all at once: among orders, which come one in many
     # bars, each would take three times as long.
@@ -107,7 +108,7 @@ class EquityRecorder:
         records["ts_ns"] = every[ends]
         records["equity"] = self._equity(held, prices)
         records["benchmark"] = self._benchmark(prices)
-        invested = np.array([any(steps) for steps in self._steps])
+        invested = np.array(list(map(any, self._steps)))
         self.n_bars_invested += int(np.count_nonzero(invested[held]))
         self._rows, self._constants, self._steps = [0], self._constants[-1:], self._steps[-1:]
         return self._write(
@@ -141,12 +142,12 @@ class EquityRecorder:
 
     def _equity(self, held: NDArray[np.intp], prices: list[IntArray]) -> FloatArray:
         largest = max(map(abs, self._constants))
-        for index, price in enumerate(prices):
-            largest += max(abs(steps[index]) for steps in self._steps) * int(price.max())
+        every = list(zip(*self._steps, strict=True))  # By instrument.
+        for steps, price in zip(every, prices, strict=True):
+            largest += max(map(abs, steps)) * int(price.max())
         kind = np.int64 if largest < 2**63 else object
         total = np.array(self._constants, dtype=kind)[held]
-        for index, price in enumerate(prices):
-            steps = [steps[index] for steps in self._steps]
+        for steps, price in zip(every, prices, strict=True):
             if any(steps):
                 total = total + price.astype(kind) * np.array(steps, dtype=kind)[held]
         equity: FloatArray = (total / 10**self._scale).astype(np.float64)
@@ -177,7 +178,7 @@ class EquityRecorder:
     # Exact, or the accounting has found a digit that the scale above can not hold.
     def _whole(self, amount: Decimal) -> int:
         try:
-            return int(EXACT.to_integral_exact(EXACT.scaleb(amount, self._power)))
+            return int(EXACT.to_integral_exact(EXACT.multiply(amount, self._units)))
         except Inexact:
             raise InvariantError(f"{amount} has more than {self._scale} decimals") from None
 

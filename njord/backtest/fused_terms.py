@@ -113,6 +113,8 @@ def _obstacles(prepared: Prepared, strategy: CompiledStrategy) -> Iterator[str]:
         yield f"leverage {spec.account.leverage}"
     if instrument.filter_changes:
         yield "filters that change over time"
+    if instrument.has_limits:
+        yield "a venue's limits on market orders, open orders or prices"
 
 
 def _obstacles_of_settings(settings: BacktestConfig, prepared: Prepared) -> Iterator[str]:

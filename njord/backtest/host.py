@@ -126,6 +126,7 @@ class SimulatedHost:
         self._recorder = recorder
         self._on_moved = on_moved
         self._before_send = before_send
+        self._is_durable = False  # All that was decided with the order that is sent.
         self._gateway = Gateway(venue, venue.exchange_rules(), account_id)
         self._has_ticks = any(has_ticks)
         # What a decision lets out, and on ticks the words that say how many orders are open.
@@ -219,26 +220,28 @@ class SimulatedHost:
     def follow(self, messages: list[Message], now_ns: int) -> None:
         """Let everything leave that the engine has decided; then tell it the venue's words."""
         observers, leaving = self._recorder.observers, self._leaving
-        must_be_durable = self._before_send is not None
+        self._is_durable = self._before_send is None
         for message in messages:
             kind = type(message)
             if kind in observers:
                 observers[kind](message)
-            if kind not in leaving:
-                continue
-            if kind in _ORDERS:
-                if must_be_durable and self._before_send is not None:
-                    self._before_send()
-                    must_be_durable = False
-                self._send(message, now_ns)
-            elif isinstance(message, TimerSet):
-                self.timers.set(message)
-            elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
-                self._n_open -= 1
+            if kind in leaving:
+                self._let_out(message, now_ns)
         if self._words and not self._is_telling:
             self._tell_words()
 
+    def _let_out(self, message: Message, now_ns: int) -> None:
+        if type(message) in _ORDERS:
+            self._send(message, now_ns)
+        elif isinstance(message, TimerSet):
+            self.timers.set(message)
+        elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
+            self._n_open -= 1
+
     def _send(self, order: Any, now_ns: int) -> None:
+        if not self._is_durable and self._before_send is not None:
+            self._before_send()
+            self._is_durable = True
         if self._has_ticks:
             self._catch_up(now_ns)
             self._n_open += type(order) is OrderEvent
@@ -246,17 +249,14 @@ class SimulatedHost:
         if reply is not None:
             self._words.append(reply)
         else:
-            self._hear(self._venue.drain(), now_ns)
+            self._words.extend([self._gateway.translate(report, now_ns) for report in self._venue.drain()])
 
     def deliver(self, reports: list[Report], now_ns: int) -> None:
         """Tell the engine what the venue reports."""
-        self._hear(reports, now_ns)
-        self._tell_words()
-
-    def _hear(self, reports: list[Report], now_ns: int) -> None:
         words, translate = self._words, self._gateway.translate
         for report in reports:
             words.append(translate(report, now_ns))
+        self._tell_words()
 
     # A word may cause orders, and those more words: these are told after all that were known before them, and only
     # when none is left do our books say what the venue's say.
@@ -290,9 +290,9 @@ class SimulatedHost:
         account, (cash, held) = self._account, self._venue.told()
         if account.cash != cash:
             raise InvariantError(f"our books say cash {account.cash}, the venue says {cash}")
-        for index, qty in enumerate(held):
-            if account.position(index).qty != qty:
+        for index, position in enumerate(account.positions):
+            if position.qty != held[index]:
+                symbol = self._instruments[index].symbol
                 raise InvariantError(
-                    f"our books say {account.position(index).qty} of {self._instruments[index].symbol}, "
-                    f"the venue says {qty}"
+                    f"our books say {position.qty} of {symbol}, the venue says {held[index]}"
                 )

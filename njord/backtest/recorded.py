@@ -165,6 +165,7 @@ class OrderRows(Rows[RecordedOrder]):
     def __init__(self, fills: FillRows) -> None:
         self._fills = fills
         self._latest: list[Course] = []  # Not packed yet.
+        self._n_packed = 0
         self._working: dict[int, Course] = {}  # By their index: packed as they were.
         self._rows = bytearray()
         self._ids = TextColumn()
@@ -174,7 +175,7 @@ class OrderRows(Rows[RecordedOrder]):
         self._amended: dict[int, Amended] = {}
 
     def __len__(self) -> int:
-        return len(self._ids) + len(self._latest)
+        return self._n_packed + len(self._latest)
 
     def at(self, index: int) -> RecordedOrder:
         """Return an order with its fills; 0 is the first."""
@@ -258,7 +259,7 @@ class OrderRows(Rows[RecordedOrder]):
         latest = self._latest
         if len(latest) >= BATCH:
             self._pack()
-        course = Course(order, len(self._ids) + len(latest) + 1)
+        course = Course(order, self._n_packed + len(latest) + 1)
         latest.append(course)
         return course
 
@@ -288,7 +289,7 @@ class OrderRows(Rows[RecordedOrder]):
             self._pack()
 
     def _pack(self) -> None:
-        latest, first = self._latest, len(self._ids)
+        latest, first = self._latest, self._n_packed
         self._update()
         pack, slices, strategies = _ORDER.pack, self._slices, self._strategies
         terminals, details = self._terminals, self._details
@@ -329,6 +330,7 @@ class OrderRows(Rows[RecordedOrder]):
                 or order.after_client_order_id
             ):
                 self._terms[index] = _terms(order)
+        self._n_packed += len(latest)
         latest.clear()
 
     # What became of those that worked when they were packed.

@@ -170,15 +170,17 @@ class HistoryHost:
                 if stop > row:
                     n_unseen += stop - row
                     row = stop
-                    continue
+                    if row == n_bars:
+                        break
             if n_unseen and is_quiet and timers.next_due_ns > last_ns and not is_first[row]:
                 system.pass_over(0, n_unseen)
             elif n_unseen:
                 host.last_bar = bars[row - 1]
                 system.skip(host.last_bar, n_unseen)
             self._row = row
-            n_unseen = self._show(bars[row], is_awake[row])
-            at += row == stops[at]
+            n_unseen = self._show(bars.at(row), is_awake[row])
+            if row == stops[at]:
+                at += 1
             row += 1
         if n_unseen:
             host.last_bar = bars[-1]

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -184,8 +185,12 @@ def _run(
 
 
 def _run_ordered(prepared: Prepared, target: Path, stage: IO[bytes], progress: Progress) -> Outcome:
+    with ThreadPoolExecutor(1, "journal") as behind:
+        return _simulate(prepared, JournalWriter(target / "journal", behind=behind), stage, progress)
+
+
+def _simulate(prepared: Prepared, journal: JournalWriter, stage: IO[bytes], progress: Progress) -> Outcome:
     market = prepared.market
-    journal = JournalWriter(target / "journal")
 
     def on_block(n_events: int) -> None:
         journal.commit()

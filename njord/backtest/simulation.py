@@ -146,7 +146,12 @@ def venue_of(spec: SystemSpec, settings: BacktestConfig, market: Market) -> Simu
         ConfigError: A setting is out of its bounds, or asks for what the market does not have.
     """
     venue = SimulatedVenue(
-        spec.instruments, _fees(settings), terms_of(spec, settings, market), spec.capital, spec.report_asset
+        spec.instruments,
+        _fees(settings),
+        terms_of(spec, settings, market),
+        spec.capital,
+        spec.report_asset,
+        keeps_history=False,  # The recorder does.
     )
     for index in range(len(market.instruments)):
         rows = market.tick_rows(index)

@@ -42,7 +42,8 @@ def live(
     Example: njord live --check
 
     Orders leave only with app.env live, NJORD_ENABLE_LIVE=1, the account's name, its keys, a clear kill switch, agreeing
-    clocks and finished books. Ctrl-C stops by the stop policy, and the same command goes on, also after a crash.
+    clocks and finished books. Ctrl-C stops by the stop policy, and the same command goes on, also after a crash. While the
+    kill switch is tripped it takes back what the session has at the venue, and ends.
 
     Exit codes: 0 it was stopped, or every lock is open; 1 a lock is not (--check); 2 wrong input, or locked; 3 every
     strategy failed; 4 the journal or the engine failed; 5 the exchange refuses or can not be reached.

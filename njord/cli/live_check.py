@@ -1,5 +1,6 @@
 """`njord live --check`: every live lock and its state; nothing is sent to trade."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def run(account: str, settings: Mapping[str, str], json_out: bool, root: Path) -
     """
     loaded = load_config(root, settings)
     register_secrets(loaded.secrets)
-    locks = check_live(loaded, root, account)
+    locks = check_live(
+        loaded, root, account, on_wait=lambda why: print(f"njord: waiting: {why}", file=sys.stderr)
+    )
     is_open = all(lock.state is LockState.OPEN for lock in locks)
     if json_out:
         print(msgspec.json.encode({"open": is_open, "locks": locks}).decode())

@@ -27,6 +27,7 @@ class Account(Protocol):
 
     report_asset: str
     cash: Decimal
+    positions: list[Position]  # By instrument; only to be looked at.
     contributed: (
         Decimal  # Paid in less taken out since the beginning, at the prices of then: no part of any profit.
     )
@@ -110,8 +111,9 @@ class Books:
         self.cash = cash
         self.opening_cash = cash
         self.contributed = ZERO
+        self._paid_in = cash  # In all: their sum.
         self._instruments = tuple(instruments)
-        self._positions: list[Position] = [_FLAT] * len(instruments)
+        self.positions: list[Position] = [_FLAT] * len(instruments)
         self._fees: list[Decimal] = [ZERO] * len(instruments)
         self._funding: list[Decimal] = [ZERO] * len(instruments)
         self._unvalued: dict[str, Decimal] = {}  # Fees owed in assets that nothing here can price.
@@ -147,7 +149,7 @@ class Books:
     def realized_pnl(self) -> Decimal:
         """Realized profit of all instruments, before fees, in the report asset."""
         total = ZERO
-        for position in self._positions:
+        for position in self.positions:
             total = _add(total, position.realized_pnl)
         return total
 
@@ -162,8 +164,8 @@ class Books:
         instrument = self._instruments[index]
         ticks, lots = fill.price_ticks, fill.qty_lots if fill.side is BUY else -fill.qty_lots
         price, traded = instrument.price(ticks), instrument.notional(ticks, lots)
-        before = self._positions[index]
-        after = self._positions[index] = before.after(instrument.qty(lots), price, traded)
+        before = self.positions[index]
+        after = self.positions[index] = before.after(instrument.qty(lots), price, traded)
         self._settle(index, traded, before, after)
         holder = self._charge(fill, index, price, marks) if fill.fee else index
         snapshot = self._snapshot(fill, index)
@@ -196,11 +198,12 @@ class Books:
         """
         index, worth = event.instrument, adjustment_worth(event, self._instruments)
         self.contributed = _add(self.contributed, worth)
+        self._paid_in = _add(self.opening_cash, self.contributed)
         if index < 0:
             self.cash = _add(self.cash, worth)
             return (self._snapshot(event, 0),)
         price = self._instruments[index].price(event.price_ticks)
-        self._positions[index] = self._positions[index].after(event.amount, price, worth)
+        self.positions[index] = self.positions[index].after(event.amount, price, worth)
         return (self._snapshot(event, index),)
 
     # Books the fee and returns the instrument whose inventory paid it.
@@ -220,7 +223,7 @@ class Books:
                 return index
             paid_at = self._instruments[holder].price(marks[holder])
         # Inventory left without bringing cash in: its worth went into fees.
-        self._positions[holder] = self._positions[holder].after(fee.copy_negate(), paid_at)
+        self.positions[holder] = self.positions[holder].after(fee.copy_negate(), paid_at)
         self._fees[index] = _add(self._fees[index], _multiply(fee, paid_at))
         return holder
 
@@ -230,7 +233,7 @@ class Books:
             self._unvalued[asset] = left
 
     def _snapshot(self, cause: FillEvent | FundingEvent | BalanceAdjusted, index: int) -> PositionSnapshot:
-        position = self._positions[index]
+        position = self.positions[index]
         return PositionSnapshot(
             ts_ns=cause.ts_ns,
             instrument=index,
@@ -246,7 +249,7 @@ class Books:
 
     def adopt(self, snapshot: PositionSnapshot) -> None:
         """Take over the state after a fill, as the ledger announced it."""
-        self._positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
+        self.positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
         self._fees[snapshot.instrument] = snapshot.fees
         self._funding[snapshot.instrument] = snapshot.funding
         self.cash = snapshot.cash
@@ -256,20 +259,20 @@ class Books:
     def balances(self) -> dict[str, Decimal]:
         """Return what is held, by asset."""
         held = {self.report_asset: self.cash, **self._unvalued}
-        for instrument, position in zip(self._instruments, self._positions, strict=True):
+        for instrument, position in zip(self._instruments, self.positions, strict=True):
             held[instrument.base] = _add(held.get(instrument.base, ZERO), position.qty)
         return held
 
     def position(self, instrument: int) -> Position:
         """Return the position in `instrument`."""
-        return self._positions[instrument]
+        return self.positions[instrument]
 
     def equity(self, marks: Sequence[int]) -> Decimal | None:
         """Return cash plus positions at `marks` (ticks by instrument); None if a needed price is unknown."""
         if self._unvalued:
             return None
         total = self.cash
-        for index, position in enumerate(self._positions):
+        for index, position in enumerate(self.positions):
             if position.qty:
                 if not marks[index]:
                     return None
@@ -279,7 +282,7 @@ class Books:
     def gross(self, marks: Sequence[int]) -> Decimal | None:
         """Return the sum of all positions' absolute worth at `marks`; None if a needed price is unknown."""
         total = ZERO
-        for index, position in enumerate(self._positions):
+        for index, position in enumerate(self.positions):
             if position.qty:
                 if not marks[index]:
                     return None
@@ -294,7 +297,7 @@ class Books:
     def initial_margin(self, marks: Sequence[int]) -> Decimal | None:
         """Return what must stand behind all positions at `marks`: the worth of each by its leverage, never too little."""
         total = ZERO
-        for index, position in enumerate(self._positions):
+        for index, position in enumerate(self.positions):
             if position.qty:
                 if not marks[index]:
                     return None
@@ -320,8 +323,8 @@ class Books:
         Raises:
             InvariantError: It does not hold.
         """
-        stands, earned = self.cash, _add(self.opening_cash, self.contributed)
-        for index, position in enumerate(self._positions):
+        stands, earned = self.cash, self._paid_in
+        for index, position in enumerate(self.positions):
             stands = _add(stands, self._paid(index))
             earned = _subtract(_add(earned, position.realized_pnl), self._fees[index])
             if self._funding[index]:
@@ -333,7 +336,7 @@ class Books:
 
     # What left the cash for the position that is open.
     def _paid(self, index: int) -> Decimal:
-        return self._positions[index].cost
+        return self.positions[index].cost
 
 
 class SpotAccount(Books):

@@ -6,9 +6,10 @@ return joins the end of the queue. The step ends when the queue is empty.
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import get_args
 
 from njord.core.component import Component, Handler, JournalSink
-from njord.core.contracts import Message
+from njord.core.contracts import AnyMessage, Message
 from njord.core.errors import RunawayCascade
 
 CASCADE_MAX = 10_000
@@ -26,10 +27,10 @@ class Engine:
     def __init__(
         self, components: Sequence[Component], journal: JournalSink, cascade_max: int = CASCADE_MAX
     ) -> None:
-        table: dict[type[Message], list[Handler]] = {}
+        table: dict[type[Message], list[Handler]] = {kind: [] for kind in get_args(AnyMessage)}
         for component in components:
             for kind, handler in component.handlers().items():
-                table.setdefault(kind, []).append(handler)
+                table[kind].append(handler)
         self._handlers = {kind: tuple(handlers) for kind, handlers in table.items()}
         self._append = journal.append
         self._cascade_max = cascade_max
@@ -43,7 +44,7 @@ class Engine:
         append, handlers, limit = self._append, self._handlers, self._cascade_max
         append(message)
         done = [message]
-        for handle in handlers.get(type(message), ()):
+        for handle in handlers[type(message)]:
             caused = handle(message)
             if caused:
                 done += caused
@@ -52,7 +53,7 @@ class Engine:
         # It grows while it is walked, first in, first out; who comes to the limit has met a cascade without end.
         for current in islice(done, 1, limit):
             append(current)
-            for handle in handlers.get(type(current), ()):
+            for handle in handlers[type(current)]:
                 caused = handle(current)
                 if caused:
                     done += caused

@@ -37,6 +37,9 @@ class FilterChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     lot_multiple: int = 1
 
 
+PriceBand = tuple[Decimal, Decimal]  # From and to, as multiples of a price that the market had of late.
+
+
 class Filters(msgspec.Struct, frozen=True):
     """The filters in force at one time; quantities in lots.
 
@@ -96,6 +99,25 @@ def check_changes(symbol: str, changes: Sequence[FilterChange]) -> None:
         if change.max_qty and change.max_qty < change.min_qty:
             raise ConfigError(f"{where}: max_qty must be >= min_qty {change.min_qty}, was {change.max_qty}")
         before = change
+
+
+def check_band(symbol: str, name: str, band: PriceBand) -> None:
+    """Refuse a band that holds no price.
+
+    Raises:
+        ConfigError: An edge is not a number, or they are not in order.
+    """
+    lowest, highest = band
+    if not (lowest.is_finite() and highest.is_finite() and 0 <= lowest < highest):
+        raise ConfigError(
+            f"{name} of {symbol} must be two multiples of the last price, the lower first, was {lowest}, {highest}"
+        )
+
+
+def is_within(band: PriceBand, price_ticks: int, units: int, lots: int = 1) -> bool:
+    """Say whether a price lies in a band around the average of trades: `units` (ticks x lots) of so many `lots`."""
+    price = price_ticks * lots
+    return EXACT.multiply(band[0], units) <= price <= EXACT.multiply(band[1], units)
 
 
 class FilterTable:

@@ -1,9 +1,10 @@
 """What do the strategies have? Their open orders, what each has bought and sold, and a mirror of the account.
 
-One stage follows the engine's messages for all that are asked after it: a strategy's context shows it, sizing counts on
-it. Lots are whole and signed; fees in kind leave less than was bought.
+The order manager follows the engine's messages for all that are asked after it: a strategy's context shows it, sizing
+counts on it, and so does who closes positions. Lots are whole and signed; fees in kind leave less than was bought.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from njord.core.account import Account
@@ -21,6 +22,7 @@ class Holdings:
 
     Args:
         account: A mirror of the ledger's account, fed by its snapshots.
+        instruments: All instruments of the run.
 
     Attributes:
         account: The same.
@@ -29,18 +31,20 @@ class Holdings:
         fees_in_kind: By owner: what of it went into fees, in base.
     """
 
-    __slots__ = ("account", "fees_in_kind", "lots", "working")
+    __slots__ = ("_instruments", "account", "fees_in_kind", "lots", "working")
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, instruments: Sequence[Instrument]) -> None:
         self.account = account
+        self._instruments = instruments
         self.working = WorkingOrders()
         self.lots: dict[Owner, int] = {}
         self.fees_in_kind: dict[Owner, Decimal] = {}
 
-    def fill(self, fill: FillEvent, instrument: Instrument) -> None:
+    def fill(self, fill: FillEvent) -> None:
         """Follow a fill. The venue's own trade, a liquidation, closes what every strategy holds of the instrument."""
         self.working.fill(fill)
         index, strategy_id = fill.instrument, fill.strategy_id
+        instrument = self._instruments[index]
         if strategy_id == VENUE:
             for owner in [owner for owner in self.lots if owner[1] == index]:
                 del self.lots[owner]

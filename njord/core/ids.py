@@ -66,6 +66,25 @@ class ClientOrderIds:
         return client_order_id(self._account_id, self._run_id, intent_id)
 
 
+def leg_id(order_id: str, revision: int) -> str:
+    """Return the name of an order's leg at a venue that replaces an order to change it; the first one is the order's own.
+
+    Args:
+        order_id: The client order id.
+        revision: How many amendments were sent up to this leg.
+    """
+    return f"{order_id}-{revision}" if revision else order_id
+
+
+def order_of(leg: str) -> str:
+    """Return the client order id behind a leg's name; any other text stays as it is."""
+    order_id, dash, revision = leg.rpartition("-")
+    is_leg = (
+        dash and len(order_id) == len(CLIENT_ID_PREFIX) + _ID_BYTES and order_id.startswith(CLIENT_ID_PREFIX)
+    )
+    return order_id if is_leg and revision.isascii() and revision.isdigit() else leg
+
+
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 

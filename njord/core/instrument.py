@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from njord.core.errors import ConfigError
 from njord.core.filters import (
@@ -16,7 +17,9 @@ from njord.core.filters import (
     FilterChange,
     Filters,
     FilterTable,
+    PriceBand,
     bound_lots,
+    check_band,
     check_bounds,
     check_changes,
 )
@@ -56,6 +59,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         min_notional: Smallest order value, in quote.
         money_scale: Decimals of a fee in quote.
         filter_changes: What orders had to obey from later times on; before the first the fields above hold.
+        max_market_qty: Largest market order, in base; 0 or unset = as any order.
+        max_open_orders: So many may be open at once; unset = no limit.
+        buy_band: A buy's limit must lie between these multiples of a price that the market had of late; unset = anywhere.
+        sell_band: A sale's likewise.
     """
 
     symbol: str
@@ -70,6 +77,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kind: InstrumentKind = InstrumentKind.SPOT
     money_scale: int = 8
     filter_changes: tuple[FilterChange, ...] = ()
+    # What is unset stands in no text, so that journals and datasets of before have the same bytes.
+    max_market_qty: Decimal | UnsetType = UNSET
+    max_open_orders: int | UnsetType = UNSET
+    buy_band: PriceBand | UnsetType = UNSET
+    sell_band: PriceBand | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size"):
@@ -84,6 +96,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 )
         check_bounds(self.symbol, min_qty=self.min_qty, max_qty=self.max_qty, min_notional=self.min_notional)
         check_changes(self.symbol, self.filter_changes)
+        if self.max_market_qty is not UNSET:
+            check_bounds(self.symbol, max_market_qty=self.max_market_qty)
+        if self.max_open_orders is not UNSET and self.max_open_orders < 1:
+            raise ConfigError(f"max_open_orders of {self.symbol} must be >= 1, was {self.max_open_orders}")
+        for name, band in (("buy_band", self.buy_band), ("sell_band", self.sell_band)):
+            if band is not UNSET:
+                check_band(self.symbol, name, band)
         if not 0 <= self.money_scale <= MAX_SCALE:
             raise ConfigError(
                 f"money_scale of {self.symbol} must be 0 to {MAX_SCALE}, was {self.money_scale}"
@@ -135,6 +154,18 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def max_qty_lots(self) -> int:
         """Largest order in lots."""
         return bound_lots(self.min_qty, self.max_qty, self.lot_size)[1]
+
+    @cached_property
+    def max_market_lots(self) -> int:
+        """Largest market order in lots, where it has a most of its own."""
+        most = ZERO if self.max_market_qty is UNSET else self.max_market_qty
+        return bound_lots(self.min_qty, most, self.lot_size)[1]
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether more than the filters holds its orders: a most of its own for market orders, a count, or a band."""
+        limits = (self.max_market_qty, self.max_open_orders, self.buy_band, self.sell_band)
+        return any(each is not UNSET for each in limits)
 
     @cached_property
     def _filter_table(self) -> FilterTable:
@@ -243,4 +274,4 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def fee_at(self, notional: Decimal, rate: Decimal) -> Decimal:
         """Return the fee on `notional` at a rate that is a fraction of it; rounded as by `fee`."""
         raw = _multiply(notional, rate)
-        return round_up(raw, self.fee_quantum) if raw >= 0 else round_down(raw, self.fee_quantum)
+        return round_up(raw, self.fee_quantum) if raw >= ZERO else round_down(raw, self.fee_quantum)

@@ -57,7 +57,7 @@ class LinearPerpAccount(Books):
         total = super().equity(marks)
         if total is None:
             return None
-        for index, position in enumerate(self._positions):
+        for index, position in enumerate(self.positions):
             if self._is_contract[index] and position.qty:
                 # Its worth minus what it cost is its unrealized profit.
                 total = _subtract(total, position.cost)
@@ -68,7 +68,7 @@ class LinearPerpAccount(Books):
         held = {self.report_asset: self.cash, **self._unvalued}
         for index, instrument in enumerate(self._instruments):
             if not self._is_contract[index]:
-                held[instrument.base] = _add(held.get(instrument.base, ZERO), self._positions[index].qty)
+                held[instrument.base] = _add(held.get(instrument.base, ZERO), self.positions[index].qty)
         return held
 
     def leverage(self, instrument: int) -> Decimal:

@@ -46,7 +46,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         """
         if traded is None:
             traded = _multiply(signed_qty, price)
-        if not self.qty or (self.qty > 0) == (signed_qty > 0):
+        if not self.qty or (self.qty > ZERO) == (signed_qty > ZERO):
             return Position(_add(self.qty, signed_qty), _add(self.cost, traded), self.realized_pnl)
         if signed_qty.copy_abs() <= self.qty.copy_abs():
             return self._reduced(signed_qty, traded)

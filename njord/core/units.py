@@ -26,7 +26,7 @@ NS_PER_DAY = 86_400 * NS_PER_S
 FOREVER_NS = 2**63 - 1  # Later than every time of ours.
 NS_PER_YEAR = 365 * NS_PER_DAY
 
-ZERO = Decimal(0)
+ZERO = Decimal(0)  # What a Decimal is compared with: with a plain 0 that takes four times as long.
 BPS = Decimal("0.0001")
 
 EXACT = Context(

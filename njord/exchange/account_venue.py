@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
+from msgspec import UNSET
 
 from njord.core.contracts import BrokerCancelReq, BrokerOrderReq, BrokerReject, BrokerReport
 from njord.core.errors import InvariantError
@@ -113,6 +114,16 @@ def lock_name(reference: str) -> str:
 
 def _without_minima(instruments: Sequence[Instrument]) -> list[Instrument]:
     return [
-        msgspec.structs.replace(each, min_qty=ZERO, max_qty=ZERO, min_notional=ZERO, filter_changes=())
+        msgspec.structs.replace(
+            each,
+            min_qty=ZERO,
+            max_qty=ZERO,
+            min_notional=ZERO,
+            filter_changes=(),
+            max_market_qty=UNSET,
+            max_open_orders=UNSET,
+            buy_band=UNSET,
+            sell_band=UNSET,
+        )
         for each in instruments
     ]

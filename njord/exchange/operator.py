@@ -13,6 +13,7 @@ from njord.core.errors import ConfigError
 from njord.core.types import OrderType, Side
 from njord.exchange import errors
 from njord.exchange.orders import Order, Ticket
+from njord.exchange.tickets import check_prices
 from njord.exchange.trading import Account, Trading
 from njord.exchange.user_stream import UserStreams
 from njord.exchange.weights import Budgets
@@ -101,7 +102,7 @@ class Operator:
             qty_lots=rules.qty_lots(qty, is_market=not limit),
             limit_ticks=limit,
         )
-        rules.check_notional(limit or self._trading.market.last_price_ticks(rules.index), ticket.qty_lots)
+        check_prices(self._trading, ticket)
         return self._trading.enter(self._account(account), ticket, self._now_ns())
 
     def deposit(self, account: str, asset: str, qty: Decimal) -> None:
@@ -141,13 +142,14 @@ class Operator:
         tick: Decimal | None = None,
         lot: Decimal | None = None,
         min_notional: Decimal | None = None,
+        max_market_qty: Decimal | None = None,
     ) -> None:
         """Put other filters in force for new orders.
 
         Raises:
             ConfigError: A step is finer than, or no multiple of, the step of the market data.
         """
-        self._trading.rules.change(symbol, tick, lot, min_notional)
+        self._trading.rules.change(symbol, tick, lot, min_notional, max_market_qty)
 
     def charge_fees_in(self, account: str, asset: str | None = None, rate_bps: Decimal | None = None) -> None:
         """Charge fees in another asset while it is held, or at another rate (negative = rebate); None = as usual."""

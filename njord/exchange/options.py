@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from njord.core.errors import ConfigError
+from njord.core.filters import PriceBand, check_band
 from njord.venues.terms import SelfTrade
 
 LIMIT_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
@@ -33,7 +34,9 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         weight_per_minute: What an address may spend.
         orders_per_10s: What an account may place.
         orders_per_day: What an account may place in a UTC day.
-        max_open_orders: Of one symbol and account.
+        max_open_orders: Of one symbol and account, where the symbol's instrument has no number of its own.
+        price_band: A limit must lie between these multiples of the average price of five minutes, where the symbol's
+            instrument has no bands of its own.
         strikes_to_ban: Requests after the first 429 of a minute until the address is banned.
         ban_s: The first ban; each further one is twice as long, up to three days.
         early_ms: How far a timestamp may lie in the future.
@@ -58,6 +61,7 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     orders_per_10s: int = 100
     orders_per_day: int = 200_000
     max_open_orders: int = 200
+    price_band: PriceBand = (Decimal("0.2"), Decimal(5))
     strikes_to_ban: int = 10
     ban_s: int = 120
     early_ms: int = 1000
@@ -79,6 +83,7 @@ class ExchangeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             value: int = getattr(self, name)
             if value < 1:
                 raise ConfigError(f"{name} must be >= 1, was {value}")
+        check_band("every symbol", "price_band", self.price_band)
         for name in ("maker_bps", "taker_bps"):
             rate: Decimal = getattr(self, name)
             if not rate.is_finite() or abs(rate) >= 10_000:

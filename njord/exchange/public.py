@@ -15,17 +15,15 @@ from njord.exchange.errors import ApiError
 from njord.exchange.market import BookView, PublicMarket
 from njord.exchange.market_history import AggTrade, Trade
 from njord.exchange.market_klines import INTERVALS, NS_PER_HOUR, Kline, bounds
-from njord.exchange.market_text import Texts, decimal_text, to_ms
+from njord.exchange.market_text import Texts, to_ms
 from njord.exchange.options import ExchangeOptions
 from njord.exchange.public_query import Query
-from njord.exchange.rules import MAX_PRICE, Rules, SymbolRules
+from njord.exchange.rules import AVERAGE_MINUTES, Rules, SymbolRules
 from njord.exchange.wire import Request, Response
 
 ROOT = "/api/v3/"
 DAY_NS = 24 * NS_PER_HOUR
-_AVERAGE_MINUTES = 5
 _SHOWING_THE_CLOCK = ("time", "exchangeInfo")
-_NO_LIMIT = "9000000000.00000000"
 
 
 class RateLimit(msgspec.Struct, frozen=True, rename="camel"):
@@ -122,7 +120,7 @@ class PublicApi:
             "cancelReplaceAllowed": True,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": filters(rules),
+            "filters": rules.filters(self._options),
             "permissions": ["SPOT"],
             "defaultSelfTradePreventionMode": self._options.self_trade.upper(),
             "allowedSelfTradePreventionModes": [self._options.self_trade.upper()],
@@ -208,14 +206,14 @@ class PublicApi:
     def _avg_price(self, query: Query, now_ns: int) -> dict[str, Any]:
         index = self._of(query.symbol())
         texts, history = self._texts[index], self._market.history[index]
-        whole = self._market.klines[index].over(_AVERAGE_MINUTES * NS_PER_MINUTE, now_ns)
+        whole = self._market.klines[index].over(AVERAGE_MINUTES * NS_PER_MINUTE, now_ns)
         if whole is None or not whole.volume_lots:
             price = texts.price(history.last_price_ticks)
         else:
             price = texts.average(whole.quote, whole.volume_lots)
         latest = history.trades.latest(1)
         return {
-            "mins": _AVERAGE_MINUTES,
+            "mins": AVERAGE_MINUTES,
             "price": price,
             "closeTime": to_ms(latest[-1].ts_ns) if latest else 0,
         }
@@ -305,46 +303,6 @@ def book_top(texts: Texts, view: BookView) -> dict[str, Any]:
         "bids": texts.levels(view.bids),
         "asks": texts.levels(view.asks),
     }
-
-
-def filters(rules: SymbolRules) -> list[dict[str, Any]]:
-    """Return what orders must obey, as exchangeInfo names it."""
-    tick, lot, max_qty = decimal_text(rules.tick), decimal_text(rules.lot), decimal_text(rules.max_qty)
-    min_notional = decimal_text(rules.min_notional)
-    return [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": tick,
-            "maxPrice": decimal_text(MAX_PRICE),
-            "tickSize": tick,
-        },
-        {
-            "filterType": "LOT_SIZE",
-            "minQty": decimal_text(rules.min_qty),
-            "maxQty": max_qty,
-            "stepSize": lot,
-        },
-        {
-            "filterType": "MARKET_LOT_SIZE",
-            "minQty": "0.00000000",
-            "maxQty": max_qty,
-            "stepSize": "0.00000000",
-        },
-        {
-            "filterType": "MIN_NOTIONAL",
-            "minNotional": min_notional,
-            "applyToMarket": True,
-            "avgPriceMins": _AVERAGE_MINUTES,
-        },
-        {
-            "filterType": "NOTIONAL",
-            "minNotional": min_notional,
-            "applyMinToMarket": True,
-            "maxNotional": _NO_LIMIT,
-            "applyMaxToMarket": False,
-            "avgPriceMins": _AVERAGE_MINUTES,
-        },
-    ]
 
 
 def kline_row(texts: Texts, row: Kline) -> list[Any]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from njord.core.units import ZERO
+from njord.core.filters import is_within
+from njord.core.units import NS_PER_MINUTE, ZERO
 from njord.exchange import errors
 from njord.exchange.orders import Ticket
 from njord.exchange.params import Params
-from njord.exchange.rules import SymbolRules
+from njord.exchange.rules import AVERAGE_MINUTES, SymbolRules
 from njord.exchange.trading import Trading, lots_for_quote
 
 TYPES: Final = (
@@ -58,8 +59,7 @@ def ticket_of(params: Params, trading: Trading, new_id: Callable[[], str]) -> Ti
     trigger = rules.price_ticks(params.decimal("stopPrice")) if "stopPrice" in params else 0
     quote_qty = params.decimal("quoteOrderQty") if "quoteOrderQty" in params else ZERO
     lots = _lots(params, trading, rules, side, quote_qty, not limit)
-    rules.check_notional(limit or trigger or trading.market.last_price_ticks(rules.index), lots)
-    return Ticket(
+    ticket = Ticket(
         rules=rules,
         client_id=client_id,
         side=side,
@@ -70,6 +70,26 @@ def ticket_of(params: Params, trading: Trading, new_id: Callable[[], str]) -> Ti
         trigger_ticks=trigger,
         quote_qty=quote_qty,
     )
+    check_prices(trading, ticket)
+    return ticket
+
+
+def check_prices(trading: Trading, ticket: Ticket) -> None:
+    """Refuse an order that is worth too little, or whose limit is too far from the prices of late.
+
+    Raises:
+        ApiError: NOTIONAL or PERCENT_PRICE_BY_SIDE.
+    """
+    rules, market = ticket.rules, trading.market
+    last_ticks = market.last_price_ticks(rules.index)
+    rules.check_notional(ticket.limit_ticks or ticket.trigger_ticks or last_ticks, ticket.qty_lots)
+    if not ticket.limit_ticks or not last_ticks:
+        return
+    recent = market.klines[rules.index].over(AVERAGE_MINUTES * NS_PER_MINUTE, market.now_ns)
+    has_traded = recent is not None and recent.volume_lots
+    units, lots = (recent.quote, recent.volume_lots) if recent and has_traded else (last_ticks, 1)
+    if not is_within(rules.bands(trading.options)[ticket.side], ticket.limit_ticks, units, lots):
+        raise errors.filter_failure("PERCENT_PRICE_BY_SIDE")
 
 
 def _check_combination(params: Params, kind: str) -> None:

@@ -227,7 +227,7 @@ class Trading:
             ApiError: MAX_NUM_ORDERS.
         """
         n_open = sum(1 for each in account.open_orders.values() if each.ticket.rules is rules)
-        if n_open >= self.options.max_open_orders:
+        if n_open >= rules.most_open(self.options):
             raise errors.filter_failure("MAX_NUM_ORDERS")
 
     # A sale locks what is sold, a limit buy what it may cost; a buy at market pays as it fills.

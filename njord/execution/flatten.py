@@ -1,6 +1,6 @@
 """Flattener: the component that closes the account's positions when the kill switch asks for it.
 
-In come the switch's word, fills and the ends of orders; out go reduce-only market orders, as wishes that the gate
+In come the switch's word and the ends of orders; out go reduce-only market orders, as wishes that the gate
 decides on like any other. It starts in an instrument when no order works there any more, so that one order closes all;
 a strategy that offers again whatever is canceled does not delay it: the second attempt closes at once what no working
 order would close. An order belongs to the strategy that holds what it closes, so that every strategy's own count goes
@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from njord.core.account import Account
 from njord.core.component import Handler
 from njord.core.contracts import (
-    VENUE,
     CancelIntent,
-    FillEvent,
     KillSwitchState,
     Message,
     OrderIntent,
@@ -22,9 +20,10 @@ from njord.core.contracts import (
     TimerFired,
     TimerSet,
 )
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
-from njord.core.orders import TERMINAL, WorkingOrder, WorkingOrders
+from njord.core.orders import TERMINAL, WorkingOrder
 from njord.core.types import ACTIVE, BUY, SELL, Side
 from njord.core.units import NS_PER_S
 
@@ -40,7 +39,7 @@ class Flattener:
     Args:
         account: The ledger's account: what is to become zero.
         instruments: All instruments of the run.
-        working: The order manager's open orders; it is asked before this stage.
+        holdings: The open orders and who holds what, as the order manager follows it; it is asked before this stage.
         mark_ticks: The last price of each instrument, kept by another stage; 0 while unknown.
         account_id: Stamped on what it asks for.
     """
@@ -49,17 +48,17 @@ class Flattener:
         self,
         account: Account,
         instruments: Sequence[Instrument],
-        working: WorkingOrders,
+        holdings: Holdings,
         mark_ticks: Sequence[int],
         account_id: str,
     ) -> None:
         self._account = account
         self._instruments = instruments
-        self._working = working
+        self._working = holdings.working
+        self._held = holdings.lots
         self._mark_ticks = mark_ticks
         self._account_id = account_id
         self._ids = Counter(OWNER)
-        self._held: list[dict[str, int]] = [{} for _ in instruments]  # Signed lots by strategy, from fills.
         self._asking: dict[str, str] = {}  # The sources that want everything closed, and why.
         self._attempts = [0] * len(instruments)  # Of the trip under way.
         self._waiting: set[int] = set()  # Instruments whose attempt has yet to send its orders.
@@ -69,7 +68,6 @@ class Flattener:
         return {
             KillSwitchState: self._on_switch,
             OrderUpdate: self._on_update,
-            FillEvent: self._on_fill,
             TimerFired: self._on_timer,
         }
 
@@ -85,14 +83,6 @@ class Flattener:
         )
 
     # --- following the engine's messages ---
-
-    def _on_fill(self, fill: FillEvent) -> None:
-        held = self._held[fill.instrument]
-        if fill.strategy_id == VENUE:
-            held.clear()  # A liquidation closes what every strategy held.
-        else:
-            lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
-            held[fill.strategy_id] = held.get(fill.strategy_id, 0) + lots
 
     def _on_switch(self, word: KillSwitchState) -> Sequence[Message] | None:
         was_asked = bool(self._asking)
@@ -167,7 +157,9 @@ class Flattener:
     # Whose lots are closed, the largest holding first. What is too small for an order of its own, or left over
     # because fees in kind have eaten part of a holding, joins the largest.
     def _shares(self, index: int, side: Side, left: int, ts_ns: int) -> list[tuple[str, int]]:
-        holders = [(owner, -side.sign * lots) for owner, lots in self._held[index].items()]
+        holders = [
+            (owner, -side.sign * lots) for (owner, held_in), lots in self._held.items() if held_in == index
+        ]
         holders = sorted(((owner, lots) for owner, lots in holders if lots > 0), key=lambda each: -each[1])
         shares: list[tuple[str, int]] = []
         for owner, lots in holders:
@@ -180,7 +172,9 @@ class Flattener:
         return shares
 
     def _pieces(self, index: int, lots: int, ts_ns: int) -> Iterator[int]:
-        most = self._as_order(index, self._instruments[index].filters_at(ts_ns).max_qty_lots, ts_ns)
+        instrument = self._instruments[index]
+        largest = min(instrument.filters_at(ts_ns).max_qty_lots, instrument.max_market_lots)
+        most = self._as_order(index, largest, ts_ns)
         for _ in range(PIECES_MAX):
             piece = min(lots, most)
             if not piece:

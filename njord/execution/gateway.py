@@ -93,6 +93,14 @@ class Gateway:
             event, now_ns, OrderStatus.UNKNOWN, OrderReason.OUTCOME_UNKNOWN, reply.detail, reply.ts_venue_ns
         )
 
+    def adopt(self, event: OrderEvent) -> None:
+        """Know an order that was sent before a restart: it can be amended, and is not sent again."""
+        self._orders[event.client_order_id] = event
+
+    def forget(self, client_order_id: str) -> None:
+        """Forget an order whose end did not come through `translate`; nothing where it is not known."""
+        self._orders.pop(client_order_id, None)
+
     # An order that has ended meanwhile has said so in its terminal update.
     def _amend(self, event: AmendEvent, symbol: str, now_ns: int) -> None:
         if event.client_order_id not in self._orders:
@@ -116,22 +124,21 @@ class Gateway:
         """
         # `isinstance` of a struct costs five times as much where the answer is no.
         if type(report) is BrokerFill:
-            return fill_of(self._known(report.client_order_id), report, now_ns)
-        if type(report) is BrokerOrderUpdate:
-            return self._follow(report, now_ns)
-        if isinstance(report, BrokerFunding):
+            order = self._orders.get(report.client_order_id)
+            if order is not None:
+                return fill_of(order, report, now_ns)
+        elif type(report) is BrokerOrderUpdate:
+            order = self._orders.get(report.client_order_id)
+            if order is not None:
+                return self._follow(order, report, now_ns)
+        elif isinstance(report, BrokerFunding):
             return self._funding(report, now_ns)
-        assert isinstance(report, BrokerLiquidation)
-        return self._liquidation(report, now_ns)
+        else:
+            assert isinstance(report, BrokerLiquidation)
+            return self._liquidation(report, now_ns)
+        raise InvariantError(f"the venue reports order {report.client_order_id}, which was never sent")
 
-    def _known(self, client_order_id: str) -> OrderEvent:
-        order = self._orders.get(client_order_id)
-        if order is None:
-            raise InvariantError(f"the venue reports order {client_order_id}, which was never sent")
-        return order
-
-    def _follow(self, report: BrokerOrderUpdate, now_ns: int) -> OrderUpdate:
-        order = self._known(report.client_order_id)
+    def _follow(self, order: OrderEvent, report: BrokerOrderUpdate, now_ns: int) -> OrderUpdate:
         if report.status in TERMINAL:
             del self._orders[report.client_order_id]
         return update_of(

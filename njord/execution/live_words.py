@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from njord.core.contracts import (
     EXTERNAL_OWNER,
     Alert,
+    AmendEvent,
     BrokerFill,
     BrokerOrderUpdate,
     FillEvent,
@@ -31,27 +32,78 @@ _PARTLY = {_S.ACCEPTED: _S.PARTIALLY_FILLED, _S.SENT: _S.PARTIALLY_FILLED}
 _SAID_AGAIN = AMENDMENTS | {OrderReason.TRIGGERED}
 
 
-class LiveOrder(msgspec.Struct):
-    """One order of this session and what has been told of it.
+class LiveLeg(msgspec.Struct):
+    """An order at the venue behind one of ours, and what has been told of it.
 
     Attributes:
-        event: As it was approved.
-        status: Last told.
+        revision: How many amendments were sent up to it; 0 = the first.
+        qty_lots: Of it alone.
         filled_lots: Told, overfills left out.
         trade_ids: Told, oldest first.
         venue_order_id: Empty until the venue has named it.
     """
 
-    event: OrderEvent
-    status: OrderStatus = _S.SENT
+    revision: int
+    qty_lots: int
     filled_lots: int = 0
     trade_ids: list[str] = []
     venue_order_id: str = ""
+
+
+class LiveOrder(msgspec.Struct):
+    """One order of this session and what has been told of it.
+
+    Attributes:
+        event: As it was approved.
+        qty_lots: What holds, as the next two.
+        limit_price_ticks: 0 = none.
+        trigger_price_ticks: 0 = none.
+        legs: Oldest first; the last one holds.
+        status: Last told.
+        n_amendments: That were sent.
+        pending: Of these the ones without an answer, by revision; the venue answers in order.
+    """
+
+    event: OrderEvent
+    qty_lots: int
+    limit_price_ticks: int
+    trigger_price_ticks: int
+    legs: list[LiveLeg]
+    status: OrderStatus = _S.SENT
+    n_amendments: int = 0
+    pending: dict[int, AmendEvent] = {}
 
     @property
     def has_ended(self) -> bool:
         """Whether its terminal update was told."""
         return self.status in TERMINAL
+
+    @property
+    def filled_lots(self) -> int:
+        """Lots that were told, overfills left out."""
+        return sum(leg.filled_lots for leg in self.legs)
+
+    @property
+    def venue_order_id(self) -> str:
+        """The venue's name of the leg that holds; empty until it has named it."""
+        return self.legs[-1].venue_order_id
+
+    @property
+    def may_fill_lots(self) -> int:
+        """The most lots that it can come to, whichever amendments the venue takes."""
+        return max(self.qty_lots, *(each.qty_lots for each in self.pending.values()), 0)
+
+    def amended(self, update: OrderUpdate) -> None:
+        """Take the venue's answer to the oldest amendment without one: with AMENDED another leg begins."""
+        if not self.pending:
+            return
+        revision = next(iter(self.pending))
+        del self.pending[revision]
+        if update.reason is OrderReason.AMENDED:
+            self.legs.append(LiveLeg(revision, update.qty_lots - self.filled_lots))
+            self.qty_lots = update.qty_lots
+            self.limit_price_ticks = update.limit_price_ticks
+            self.trigger_price_ticks = update.trigger_price_ticks
 
 
 class LiveWords:
@@ -72,9 +124,17 @@ class LiveWords:
 
     # --- what has been told ---
 
-    def sent(self, order: OrderEvent) -> None:
-        """Remember an order that is about to be sent; the journal has it already."""
-        self.orders.setdefault(order.client_order_id, LiveOrder(order))
+    def sent(self, event: OrderEvent | AmendEvent) -> None:
+        """Remember an order or an amendment that is about to be sent; the journal has it already."""
+        if isinstance(event, OrderEvent):
+            prices = event.limit_price_ticks, event.trigger_price_ticks
+            order = LiveOrder(event, event.qty_lots, *prices, [LiveLeg(0, event.qty_lots)])
+            self.orders.setdefault(event.client_order_id, order)
+            return
+        known = self.orders.get(event.client_order_id)
+        if known is not None and not known.has_ended:
+            known.n_amendments += 1
+            known.pending[known.n_amendments] = event
 
     def follow(self, message: Message) -> None:
         """Take note of what the engine was told, now or before a restart."""
@@ -82,15 +142,18 @@ class LiveWords:
             self.told_trades.add((message.instrument, message.venue_trade_id))
             order = self.orders.get(message.client_order_id)
             if order is not None and message.strategy_id != EXTERNAL_OWNER:
-                order.filled_lots += message.qty_lots
-                order.trade_ids.append(message.venue_trade_id)
+                order.legs[-1].filled_lots += message.qty_lots
+                order.legs[-1].trade_ids.append(message.venue_trade_id)
                 if not order.has_ended:
                     order.status = _S.PARTIALLY_FILLED
         elif isinstance(message, OrderUpdate):
             order = self.orders.get(message.client_order_id)
             if order is not None:
                 order.status = message.status
-                order.venue_order_id = message.venue_order_id or order.venue_order_id
+                if message.reason in AMENDMENTS:
+                    order.amended(message)
+                leg = order.legs[-1]
+                leg.venue_order_id = message.venue_order_id or leg.venue_order_id
 
     # --- what comes in ---
 
@@ -140,7 +203,7 @@ class LiveWords:
         if order is None:
             yield self._external(report, instrument, side, report.qty_lots, now_ns)
             return
-        left = order.event.qty_lots - order.filled_lots
+        left = order.may_fill_lots - order.filled_lots
         if order.has_ended:
             yield self._alert(
                 now_ns,

@@ -13,8 +13,9 @@ from njord.core.contracts import (
     OrderUpdate,
     StrategySuspended,
 )
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
-from njord.core.orders import WorkingOrder, WorkingOrders
+from njord.core.orders import WorkingOrder
 from njord.core.types import ACTIVE, TradingState
 
 
@@ -23,10 +24,12 @@ class OrderManager:
 
     Args:
         account_id: Stamped on the cancels it asks for.
+        holdings: What it follows for itself and for all that are asked after it.
     """
 
-    def __init__(self, account_id: str) -> None:
-        self.working = WorkingOrders()
+    def __init__(self, account_id: str, holdings: Holdings) -> None:
+        self.working = holdings.working
+        self._follow_fill = holdings.fill
         self._account_id = account_id
         self._ids = Counter("@oms")  # No strategy file can be called so: their ids never meet.
 
@@ -36,7 +39,7 @@ class OrderManager:
             OrderEvent: self.working.approve,
             AmendEvent: self.working.amend,
             OrderUpdate: self.working.update,
-            FillEvent: self.working.fill,
+            FillEvent: self._follow_fill,
             StrategySuspended: self._on_suspended,
             KillSwitchState: self._on_switch,
         }

@@ -54,7 +54,9 @@ def cap_exceeded(cap: Cap, worth: int, equity: int) -> bool:
     """Say whether a worth is above a cap; one that is not on exceeds nothing."""
     if cap.has_notional and worth > cap.notional:
         return True
-    return cap.numerator != 0 and product_exceeds(worth, cap.denominator, max(0, equity), cap.numerator)
+    if cap.numerator == 0:
+        return False
+    return product_exceeds(worth, cap.denominator, equity if equity > 0 else 0, cap.numerator)
 
 
 def day_is_lost(cap: Cap, loss: int, began_with: int) -> bool:
@@ -120,7 +122,9 @@ def refusal(
     if why != PASSED:
         return why
     after = held + change
-    closes = 0 if held == 0 or (held > 0) == (change > 0) else min(lots, abs(held))
+    closes = 0
+    if held != 0 and (held > 0) != (change > 0):
+        closes = lots if lots < abs(held) else abs(held)
     growth = lots - closes
     worth = abs(after) * close * unit  # Of the position after the fill.
     reached = worth if abs(after) > abs(held) else 0

@@ -20,7 +20,8 @@ def worse_ticks(ticks: int, sign: int, slippage_numerator: int, slippage_denomin
     Never below 1 tick, the lowest price there is.
     """
     moved = (ticks * slippage_numerator + slippage_denominator - 1) // slippage_denominator
-    return max(1, ticks + sign * moved)
+    worse = ticks + sign * moved
+    return worse if worse > 1 else 1
 
 
 def limit_fill(sign: int, limit: int, open_: int, high: int, low: int) -> tuple[int, int]:

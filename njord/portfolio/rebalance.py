@@ -36,7 +36,7 @@ from njord.core.ids import Counter
 from njord.core.instrument import Instrument, exact
 from njord.core.orders import TERMINAL
 from njord.core.types import BUY, SELL, RefusalReason
-from njord.core.units import BPS, EXACT, ratio
+from njord.core.units import BPS, EXACT, ZERO, ratio
 
 SIZING_BUFFER = Decimal("0.01")
 _ONE = Decimal(1)
@@ -136,7 +136,7 @@ class Rebalancer:
         if self._follows_holdings:
             table |= {
                 AmendEvent: self.working.amend,
-                FillEvent: self._on_fill,
+                FillEvent: self._holdings.fill,
                 PositionSnapshot: self._account.adopt,
             }
         if self._follows_prices:
@@ -150,7 +150,8 @@ class Rebalancer:
         self._mark_ticks[trade.instrument] = trade.price_ticks
 
     def _on_intent(self, intent: OrderIntent) -> None:
-        if not intent.after_intent_id:  # An exit has nothing to close yet.
+        # What it sent itself is counted already; an exit has nothing to close yet.
+        if intent.intent_id not in self._own and not intent.after_intent_id:
             owner = (intent.strategy_id, intent.instrument)
             lots = intent.qty_lots if intent.side is BUY else -intent.qty_lots
             self._undecided[intent.intent_id] = (owner, lots, intent.group_id)
@@ -164,9 +165,6 @@ class Rebalancer:
         self._undecided.pop(order.intent_id, None)
         if self._follows_holdings:
             self.working.approve(order)
-
-    def _on_fill(self, fill: FillEvent) -> None:
-        self._holdings.fill(fill, self._instruments[fill.instrument])
 
     def _on_target(self, target: Target) -> Sequence[Message] | None:
         instrument = self._instruments[target.instrument]
@@ -290,9 +288,9 @@ class Rebalancer:
 
     # A strategy's exit can be the account's entry: another may hold the other side, or be selling the same already.
     def _reduces_account(self, index: int, missing: int) -> bool:
-        held = self._account.position(index).qty
+        held = self._account.positions[index].qty
         side = BUY if missing > 0 else SELL
-        if not held or (held > 0) is (side is BUY):
+        if not held or (held > ZERO) is (side is BUY):
             return False
         lots = self.working.side_lots(index, side) + abs(missing)
         return self._instruments[index].qty(lots) <= held.copy_abs()
@@ -311,12 +309,12 @@ class Rebalancer:
             return 0
         if self._fixed_lots is not None:
             lots = self._fixed_lots[target.instrument]
-            return lots if weight > 0 or isinstance(lots, RefusalReason) else -lots
+            return lots if weight > ZERO or isinstance(lots, RefusalReason) else -lots
         ticks = self._mark_ticks[target.instrument]
         equity = self._account.equity(self._mark_ticks)
         if not ticks or equity is None:
             return RefusalReason.PRICE_UNKNOWN
-        if equity <= 0:
+        if equity <= ZERO:
             return RefusalReason.CASH_INSUFFICIENT  # A share of nothing; of debt it would be the other side.
         price = EXACT.multiply(instrument.price(ticks), self._price_factors[target.instrument])
         return self._admitted(instrument, ratio(EXACT.multiply(weight, equity), price), target.ts_ns)

@@ -20,6 +20,7 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import connection
 from types import TracebackType
@@ -58,12 +59,9 @@ class Processes(ProcessPoolExecutor):
         self._before = {child.pid for child in multiprocessing.active_children()}
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submit a task; a worker that this starts is deaf to Ctrl-C, which is ours to answer."""
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        """Submit a task; a worker that this starts is deaf to Ctrl-C, which is ours to answer once it has started."""
+        with _uninterrupted():
             return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def kill(self) -> None:
         """End all workers now, whatever they do."""
@@ -231,6 +229,24 @@ def _worker_died(error: Exception) -> bool:
         "KilledWorker",
         "CommClosedError",
     )
+
+
+# A child inherits the mask. It does not keep Ctrl-C from us, since any other thread may take it, and a child that is
+# interrupted while it is started finds half of its orders and says so with a traceback; so it is answered afterwards.
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    heard: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if is_main else None
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if is_main:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 # Ctrl-C is the parent's to answer, what a strategy prints is no output of ours, and without a parent there is no use.

@@ -13,18 +13,22 @@ _first = itemgetter(0)
 
 
 class DecidedIds:
-    """A set of intent ids that only grows."""
+    """A set of intent ids that only grows.
 
-    __slots__ = ("_next", "_others", "_ranges")
+    Attributes:
+        expected: The id that comes next of each owner, with the owner and its newest range: never one that was decided,
+            and nearly always the one that comes. Then nothing needs to be taken apart. Only to be looked at.
+    """
+
+    __slots__ = ("_others", "_ranges", "expected")
 
     def __init__(self) -> None:
         self._ranges: dict[str, list[list[int]]] = {}  # Owner -> [first, last], ascending and apart.
         self._others: set[str] = set()
-        # The id that comes next of each owner, as nearly always: then nothing needs to be taken apart.
-        self._next: dict[str, tuple[str, list[int]]] = {}
+        self.expected: dict[str, tuple[str, list[int]]] = {}
 
     def __contains__(self, intent_id: str) -> bool:
-        if intent_id in self._next:
+        if intent_id in self.expected:
             return False
         owner, number = _split(intent_id)
         if not number:
@@ -37,10 +41,12 @@ class DecidedIds:
 
     def add(self, intent_id: str) -> None:
         """Remember `intent_id`; remembering it again changes nothing."""
-        expected = self._next.pop(intent_id, None)
+        expected = self.expected.pop(intent_id, None)
         if expected is not None:
-            expected[1][1] += 1
-            self._expect(*expected)
+            owner, newest = expected
+            newest[1] = number = newest[1] + 1
+            if number < _NUMBER_MAX:
+                self.expected[f"{owner}-{number + 1}"] = expected
             return
         owner, number = _split(intent_id)
         if not number:
@@ -48,14 +54,11 @@ class DecidedIds:
             return
         ranges = self._ranges.setdefault(owner, [])
         if ranges:
-            self._next.pop(f"{owner}-{ranges[-1][1] + 1}", None)
+            self.expected.pop(f"{owner}-{ranges[-1][1] + 1}", None)
         _include(ranges, number)
-        self._expect(owner, ranges[-1])
-
-    def _expect(self, owner: str, newest: list[int]) -> None:
-        number = newest[1] + 1
-        if number <= _NUMBER_MAX:
-            self._next[f"{owner}-{number}"] = (owner, newest)
+        newest = ranges[-1]
+        if newest[1] < _NUMBER_MAX:
+            self.expected[f"{owner}-{newest[1] + 1}"] = (owner, newest)
 
     @property
     def n_kept(self) -> int:

@@ -14,7 +14,6 @@ from njord.core.account import ONE, Account, adjustment_worth, margin
 from njord.core.contracts import (
     BalanceAdjusted,
     Bar,
-    FillEvent,
     KillSwitchState,
     OrderEvent,
     OrderIntent,
@@ -96,10 +95,6 @@ class Exposure:
         self.advance(ts_ns)
         self.mark_ticks[instrument] = ticks if ticks > 0 else 0
         self.mark_ts_ns[instrument] = ts_ns
-
-    def observe_fill(self, fill: FillEvent) -> None:
-        """Reduce what remains of the order; the position follows with the ledger's snapshot."""
-        self.working.fill(fill)
 
     def observe_position(self, snapshot: PositionSnapshot) -> None:
         """Follow the ledger; remember when a fill closed something at a loss."""

@@ -77,7 +77,7 @@ class RiskGate:
             CancelIntent: self._on_cancel,
             AmendIntent: self._on_amend,
             OrderUpdate: self.exposure.working.update,
-            FillEvent: self.exposure.observe_fill,
+            FillEvent: self.exposure.working.fill,  # The position follows with the ledger's snapshot.
             BalanceAdjusted: self.exposure.observe_adjustment,
             PositionSnapshot: self.exposure.observe_position,
         }

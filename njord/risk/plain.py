@@ -43,18 +43,19 @@ class PlainOrders:
         "_held",
         "_limits",
         "_lot_multiple",
-        "_lot_scale",
+        "_lot_unit",
         "_money",
         "_position",
-        "_scale",
+        "_unit",
     )
 
     def __init__(self, limits: Limits, scale: int, exposure: Exposure) -> None:
         self._limits = limits
-        self._scale = Decimal(scale)
+        self._unit = EXACT.scaleb(ONE, scale)
         self._exposure = exposure
         instrument = exposure.instruments[0]
-        self._lot_scale, self._lot_multiple = Decimal(instrument.lot_scale), instrument.lot_multiple
+        self._lot_multiple = instrument.lot_multiple
+        self._lot_unit = EXACT.scaleb(ONE, instrument.lot_scale)
         # What the whole numbers below were made of: told apart by identity, as amounts never change.
         self._cash = _UNKNOWN
         self._position: Position | None = None
@@ -113,7 +114,7 @@ class PlainOrders:
             or not close
             or exposure.mark_ts_ns[0] != ts_ns
             or not exposure.interval_ns[0]
-            or intent_id in exposure.decided
+            or (intent_id not in exposure.decided.expected and intent_id in exposure.decided)
         ):
             return False
         self._count()
@@ -132,25 +133,25 @@ class PlainOrders:
     def _count(self) -> None:
         exposure = self._exposure
         account = exposure.account
-        cash, position = account.cash, account.position(0)
+        cash, position = account.cash, account.positions[0]
         if cash is not self._cash or position is not self._position:
             self._cash, self._position = cash, position
-            self._money = _whole(cash, self._scale) if account.is_valued else None
+            self._money = _whole(cash, self._unit) if account.is_valued else None
             qty, self._held = position.qty, 0
             if qty:
-                steps = _whole(qty, self._lot_scale)
+                steps = _whole(qty, self._lot_unit)
                 self._held, rest = (0, 1) if steps is None else divmod(steps, self._lot_multiple)
                 if rest:
                     self._money = None
         began_with = exposure.day_start_equity
         if began_with is not self._day_start:
             self._day_start = began_with
-            self._began_with = None if began_with is None else _whole(began_with, self._scale)
+            self._began_with = None if began_with is None else _whole(began_with, self._unit)
 
 
-def _whole(amount: Decimal, scale: Decimal) -> int | None:
+def _whole(amount: Decimal, unit: Decimal) -> int | None:
     try:
-        return int(EXACT.to_integral_exact(EXACT.scaleb(amount, scale)))
+        return int(EXACT.to_integral_exact(EXACT.multiply(amount, unit)))
     except Inexact:
         return None
 

@@ -45,6 +45,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     n_messages: int
     n_orders: int
     n_trades: int
+    n_amended: int
     n_unknown: int
     n_restarts: int
     struck: dict[str, tuple[int, int]]
@@ -52,10 +53,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Outcome, ...]
 
 
-def run_seed(seed: int, faults: Sequence[str] = FAULTS, duration_s: float = DURATION_S) -> Outcome:
+def run_seed(
+    seed: int, faults: Sequence[str] = FAULTS, duration_s: float = DURATION_S, *, amends: bool = True
+) -> Outcome:
     """Run one seed; what breaks the run itself is a violation too."""
     try:
-        return simulate(terms_of(seed, faults, duration_s))
+        return simulate(terms_of(seed, faults, duration_s, amends=amends))
     except Exception as error:  # The outermost loop: one broken run must not hide the others.
         return Outcome(
             seed=seed,
@@ -63,6 +66,7 @@ def run_seed(seed: int, faults: Sequence[str] = FAULTS, duration_s: float = DURA
             n_messages=0,
             n_orders=0,
             n_trades=0,
+            n_amended=0,
             n_unknown=0,
             n_lives=1,
             virtual_s=0.0,
@@ -98,6 +102,7 @@ def figures_of(runs: Iterable[Outcome], wall_s: float) -> Figures:
         n_messages=sum(run.n_messages for run in all_runs),
         n_orders=sum(run.n_orders for run in all_runs),
         n_trades=sum(run.n_trades for run in all_runs),
+        n_amended=sum(run.n_amended for run in all_runs),
         n_unknown=sum(run.n_unknown for run in all_runs),
         n_restarts=sum(run.n_lives - 1 for run in all_runs),
         struck={fault: (in_runs[fault], in_all[fault]) for fault in FAULTS if in_all[fault]},
@@ -128,7 +133,8 @@ def text_of(figures: Figures, what: str, commit: str) -> str:
         f"| runs with a violation | {len(figures.failed)} |",
         f"| virtual hours | {figures.virtual_s / 3600:.1f} |",
         f"| messages journaled | {figures.n_messages:,} |",
-        f"| orders at the venue | {figures.n_orders:,} |",
+        f"| orders at the venue, those that took the place of an amended one included | {figures.n_orders:,} |",
+        f"| amendments that were made | {figures.n_amended:,} |",
         f"| trades at the venue | {figures.n_trades:,} |",
         f"| times an order was UNKNOWN | {figures.n_unknown:,} |",
         f"| processes killed and started again | {figures.n_restarts:,} |",
@@ -208,7 +214,7 @@ def _campaign(wishes: Wishes) -> Figures:
     figures = figures_of(runs, time.perf_counter() - began_s)
     print(
         f"{figures.n_runs} runs, {len(figures.failed)} with violations, {figures.virtual_s / 3600:.1f} virtual hours, "
-        f"{figures.n_orders} orders, {figures.n_trades} trades, {figures.wall_s:.0f} s"
+        f"{figures.n_orders} orders, {figures.n_amended} amendments, {figures.n_trades} trades, {figures.wall_s:.0f} s"
     )
     for fault, (n_runs, n_struck) in figures.struck.items():
         print(f"  {fault:4} struck {n_struck} times in {n_runs} runs")

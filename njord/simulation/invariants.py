@@ -8,7 +8,7 @@ which no fault can touch; nothing here reuses what the system itself computes wi
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,15 +16,17 @@ from njord.core.account import Account
 from njord.core.contracts import (
     EXTERNAL_OWNER,
     Alert,
+    AmendEvent,
     BalanceAdjusted,
     FillEvent,
     Message,
     OrderEvent,
     OrderUpdate,
 )
+from njord.core.ids import leg_id
 from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL, TRANSITIONS, WorkingOrders
-from njord.core.types import OrderStatus, TradingState
+from njord.core.types import OrderReason, OrderStatus, TradingState
 from njord.core.units import EXACT, NS_PER_S, ZERO
 from njord.exchange.calls import PLACING
 from njord.simulation.shell import SentOrder
@@ -77,6 +79,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     measures_exposure: bool
 
 
+class Leg(NamedTuple):
+    """One order at the venue as it was approved.
+
+    Attributes:
+        order: Whose leg it is.
+        qty_lots: What the whole order may come to with it.
+        is_exact: It comes to just that; else to no more.
+    """
+
+    order: OrderEvent
+    qty_lots: int
+    is_exact: bool
+
+
 def always(evidence: Evidence) -> list[str]:
     """Return what was done that must never be done."""
     return [
@@ -108,6 +124,14 @@ def halted(evidence: Evidence) -> list[str]:
     if evidence.state is not TradingState.ACTIVE and not evidence.reason:
         return [f"I15: the system is {evidence.state} without a reason"]
     return []
+
+
+def n_amended(evidence: Evidence) -> int:
+    """Return how often an order was amended."""
+    return sum(
+        isinstance(message, OrderUpdate) and message.reason is OrderReason.AMENDED
+        for message in evidence.journal
+    )
 
 
 def n_unknown(evidence: Evidence) -> int:
@@ -178,7 +202,7 @@ def _trades(evidence: Evidence, *, must_be_all: bool) -> Iterator[str]:
         yield from (f"I3: trade {key[1]} of the venue was never booked" for key in true if key not in told)
 
 
-def _fill(fill: FillEvent, row: Row, instrument: Instrument, ours: Mapping[str, OrderEvent]) -> Iterator[str]:
+def _fill(fill: FillEvent, row: Row, instrument: Instrument, ours: Mapping[str, Leg]) -> Iterator[str]:
     booked = (
         fill.side.value.upper(),
         instrument.price(fill.price_ticks),
@@ -196,9 +220,11 @@ def _fill(fill: FillEvent, row: Row, instrument: Instrument, ours: Mapping[str, 
     )
     if booked != true:
         yield f"I10: trade {fill.venue_trade_id} was {true}, booked as {booked}"
-    is_ours = row["client_order_id"] in ours
-    if is_ours != (fill.strategy_id != EXTERNAL_OWNER):
-        yield f"I2: trade {fill.venue_trade_id} of {row['client_order_id']} was booked on {fill.strategy_id}"
+    name, leg = row["client_order_id"], ours.get(row["client_order_id"])
+    if (leg is not None) != (fill.strategy_id != EXTERNAL_OWNER):
+        yield f"I2: trade {fill.venue_trade_id} of {name} was booked on {fill.strategy_id}"
+    elif leg is not None and fill.client_order_id != leg.order.client_order_id:
+        yield f"I2: trade {fill.venue_trade_id} of {name} was booked on order {fill.client_order_id}"
 
 
 # --- orders ---
@@ -224,12 +250,20 @@ def _approvals(evidence: Evidence) -> Iterator[str]:
     for sent in evidence.sent:
         if sent.method == "POST" and sent.client_order_id not in approved:
             yield f"R2: order {sent.client_order_id} was sent without an approval in the journal"
-    by_id = {row["client_order_id"]: row for row in evidence.truth["orders"]}
-    for client_id, order in approved.items():
-        row = by_id.get(client_id)
-        qty = evidence.instruments[order.instrument].qty(order.qty_lots)
-        if row is not None and (row["side"] != order.side.value.upper() or Decimal(row["orig_qty"]) != qty):
-            yield f"R2: order {client_id} was approved as {order.side} {qty}, placed as {row['side']} {row['orig_qty']}"
+    done: dict[str, Decimal] = {}  # By order: what its legs before have executed.
+    for row in evidence.truth["orders"]:
+        leg = approved.get(row["client_order_id"])
+        if leg is None:
+            continue
+        order, before = leg.order, done.get(leg.order.client_order_id, ZERO)
+        qty = evidence.instruments[order.instrument].qty(leg.qty_lots)
+        comes_to = EXACT.add(before, Decimal(row["orig_qty"]))
+        if row["side"] != order.side.value.upper() or comes_to > qty or (leg.is_exact and comes_to != qty):
+            yield (
+                f"R2: order {row['client_order_id']} was approved as {order.side} {qty}, placed as {row['side']} "
+                f"{row['orig_qty']} after {before}"
+            )
+        done[order.client_order_id] = EXACT.add(before, Decimal(row["executed_qty"]))
 
 
 # I4, R3: nothing is sent after the kill but cancels.
@@ -265,13 +299,14 @@ def _states(journal: Iterable[Message]) -> Iterator[str]:
 
 
 def _open_orders(evidence: Evidence) -> Iterator[str]:
-    ours = {order.client_order_id: order.filled_lots for order in evidence.working}
+    ours = {order.client_order_id for order in evidence.working}
     approved = _approved(evidence.journal)
-    theirs = {
-        row["client_order_id"]: row
+    theirs = Counter(
+        approved[row["client_order_id"]].order.client_order_id
         for row in evidence.truth["orders"]
         if row["status"] in _OPEN and row["client_order_id"] in approved
-    }
+    )
+    yield from (f"I6: order {each} works {n_times} times" for each, n_times in theirs.items() if n_times > 1)
     yield from (
         f"I1: order {each} works in our books and not at the venue" for each in ours if each not in theirs
     )
@@ -290,10 +325,13 @@ def _exposure(evidence: Evidence) -> Iterator[str]:
     instrument = evidence.instruments[0]
     symbol = instrument.base + instrument.quote
     trades = [row for row in evidence.truth["trades"] if row["symbol"] == symbol]
+    first_legs = {message.client_order_id for message in evidence.journal if isinstance(message, OrderEvent)}
     steps: list[tuple[int, int, Decimal]] = []
     for row in evidence.truth["orders"]:
         if row["symbol"] == symbol and row["side"] == "BUY":
-            steps.append((row["placed_ns"], 0, Decimal(row["orig_qty"])))
+            # A leg that took another one's place in one request came when that one was gone.
+            rank = 0 if row["client_order_id"] in first_legs else 3
+            steps.append((row["placed_ns"], rank, Decimal(row["orig_qty"])))
             if row["status"] not in _OPEN:
                 left = EXACT.subtract(Decimal(row["orig_qty"]), Decimal(row["executed_qty"]))
                 steps.append((row["ended_ns"], 2, left.copy_negate()))
@@ -321,8 +359,23 @@ def _said(evidence: Evidence) -> Iterator[str]:
             yield f"I9: {message.title}: {message.message}"
 
 
-def _approved(journal: Iterable[Message]) -> dict[str, OrderEvent]:
-    return {message.client_order_id: message for message in journal if isinstance(message, OrderEvent)}
+# What may be at the venue, by its name there: an order as it was approved, and each amendment of it.
+def _approved(journal: Iterable[Message]) -> dict[str, Leg]:
+    legs: dict[str, Leg] = {}
+    n_amended: Counter[str] = Counter()
+    most: dict[str, int] = {}
+    for message in journal:
+        if isinstance(message, OrderEvent):
+            name = message.client_order_id
+            legs[name] = Leg(message, message.qty_lots, True)
+            most[name] = message.qty_lots
+        elif isinstance(message, AmendEvent) and message.client_order_id in legs:
+            name = message.client_order_id
+            n_amended[name] += 1
+            most[name] = max(most[name], message.qty_lots)
+            lots = message.qty_lots or most[name]
+            legs[leg_id(name, n_amended[name])] = Leg(legs[name].order, lots, message.qty_lots > 0)
+    return legs
 
 
 def _posts(truth: Row) -> Iterator[Row]:

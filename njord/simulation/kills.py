@@ -51,6 +51,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     n_kills: int
     kills: dict[str, int]
     n_starts: int
+    n_waited: int
+    n_refused: int
     active_min_s: float
     active_median_s: float
     active_p95_s: float
@@ -77,6 +79,8 @@ def figures_of(outcomes: Iterable[Outcome], n_jobs: int, wall_s: float) -> Figur
         n_kills=kills.total(),
         kills={moment: kills[moment] for moment in MOMENTS},
         n_starts=sum(len(each.active_s) for each in sessions),
+        n_waited=sum(each.n_waited for each in sessions),
+        n_refused=sum(each.n_refused for each in sessions),
         active_min_s=active_s[0],
         active_median_s=statistics.median(active_s),
         active_p95_s=active_s[math.ceil(0.95 * len(active_s)) - 1],
@@ -114,6 +118,8 @@ def page_of(figures: Figures, what: str, commit: str) -> str:
         f"| times an order was UNKNOWN | {figures.n_unknown:,} |",
         f"| messages journaled and run again | {figures.n_messages:,} |",
         f"| starts that came as far as ACTIVE | {figures.n_starts} |",
+        f"| of these after a wait for the venue's next minute, whose weight was used up | {figures.n_waited} |",
+        f"| starts that were refused, and tried again | {figures.n_refused} |",
         f"| seconds of wall clock | {figures.wall_s:.0f} |",
         "",
         "From the start of the process until orders could be sent again, all locks looked at, the journal run again and the",
@@ -314,7 +320,10 @@ def _say(figures: Figures) -> None:
         f"{figures.n_kills} kills of {figures.n_sessions} sessions, {len(figures.failed)} with violations, "
         f"{figures.n_orders} orders, {figures.n_trades} trades, {figures.n_unknown} times UNKNOWN, {figures.wall_s:.0f} s"
     )
-    print(f"from a start until orders could be sent: {active_words(figures)} ({figures.n_starts} starts)")
+    print(
+        f"from a start until orders could be sent: {active_words(figures)} ({figures.n_starts} starts, "
+        f"{figures.n_waited} after a wait for the venue's budget; {figures.n_refused} were refused)"
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ kind of moment, and how far into it. In between it is started again by the same 
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -19,7 +20,9 @@ from njord.exchange.fault_plan import FaultSpec
 from njord.simulation import invariants
 from njord.simulation.disk_evidence import evidence_of, session_folder
 from njord.simulation.processes import (
+    AGAIN_S,
     ASK_WITHIN_S,
+    REFUSALS,
     Event,
     NodeProcess,
     ProcessFailed,
@@ -45,6 +48,7 @@ FIRST_START_S: Final = 10.0  # Until one was measured.
 ORDER_WITHIN_S: Final = 120.0
 TRUTH_FILE: Final = "truth.json"  # What the venue says in the end, kept for who looks into it.
 STOPS_MAX: Final = 6
+REFUSALS_MAX: Final = 10  # Running; then it is not the venue's minute that is in the way.
 SETTLE_WITHIN_S: Final = 240.0  # An order that may still arrive is waited for a minute.
 
 
@@ -54,6 +58,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kills: How often it was killed at which kind of moment.
         active_s: Of every start that came so far: seconds until orders could be sent.
+        n_waited: How many of these had to wait for the venue's budget.
+        n_refused: Starts that were refused, and tried again.
         n_unknown: How often nobody knew what had become of an order.
         violations: What must not be, one line each; empty if all is well.
         folder: Where it lies.
@@ -62,6 +68,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     kills: dict[str, int]
     active_s: tuple[float, ...] = ()
+    n_waited: int = 0
+    n_refused: int = 0
     n_orders: int = 0
     n_trades: int = 0
     n_unknown: int = 0
@@ -89,6 +97,7 @@ class KilledSession:
         self._pause = threading.Event()  # Nobody sets it: to wait on it is to let time pass.
         self._kills = Counter[str]()
         self._active_s: list[float] = []
+        self._n_waited = self._n_refused = self._n_running = 0
 
     def run(self, n_kills: int) -> Outcome:
         """Kill it so often, then stop it and judge; what breaks the run itself is a violation too."""
@@ -97,8 +106,8 @@ class KilledSession:
             with VenueProcess(self._program, self._root, seed=self._seed) as venue:
                 lay_out(self._root, venue, POSITION_CAP)
                 while self._kills.total() < n_kills:
-                    self._live_and_die(venue)
-                    self._killed()
+                    if self._live_and_die(venue):
+                        self._killed()
                 self._live_and_stop(venue)
                 return self._judged(venue)
         except (NjordError, OSError) as error:
@@ -108,22 +117,56 @@ class KilledSession:
         params = {**PARAMS, "seed": self._seed}
         return NodeProcess(self._program, self._root, venue, params)
 
-    def _live_and_die(self, venue: VenueProcess) -> None:
-        random = self._random
-        moment, share = random.choice(tuple(MOMENTS)), random.random()
-        with self._start(venue) as node:
-            if moment == "start":
-                typical_s = self._active_s[-1] if self._active_s else FIRST_START_S
-                self._pause.wait(share * typical_s)
-            else:
-                self._active_s.append(node.wait_active())
+    # A node that may send orders: one that is refused is started again, as a user does.
+    @contextmanager
+    def _active(self, venue: VenueProcess) -> Iterator[NodeProcess]:
+        while True:
+            with self._start(venue) as node:
+                try:
+                    active_s = node.wait_active()
+                except ProcessFailed:
+                    if not self._tries_again(node):
+                        raise
+                    continue
+                self._active_s.append(active_s)
+                self._n_waited += any(event["event"] == "waiting" for event in node.events)
+                self._n_running = 0
+                yield node
+                return
+
+    def _tries_again(self, node: NodeProcess) -> bool:
+        if node.is_running or any(event["event"] == "started" for event in node.events):
+            return False
+        code = node.wait(ASK_WITHIN_S)
+        if code not in REFUSALS or self._n_running == REFUSALS_MAX:
+            return False
+        self._n_refused += 1
+        self._n_running += 1
+        self._pause.wait(AGAIN_S)
+        return True
+
+    # Returns whether there was somebody to kill.
+    def _live_and_die(self, venue: VenueProcess) -> bool:
+        moment, share = self._random.choice(tuple(MOMENTS)), self._random.random()
+        if moment == "start":
+            with self._start(venue) as node:
+                self._pause.wait(share * (self._active_s[-1] if self._active_s else FIRST_START_S))
+                if self._tries_again(node):
+                    return False
+                self._kill(node)
+                if any(is_active(event) for event in node.events):
+                    moment = "any"  # It was faster than the start before it.
+        else:
+            with self._active(venue) as node:
                 self._wait_for(moment, share, node, venue)
-            if not node.is_running:
-                raise ProcessFailed(f"njord ended before it was killed: {node.errors()}")
-            node.kill()
-            if moment == "start" and any(is_active(event) for event in node.events):
-                moment = "any"  # It was faster than the start before it.
+                self._kill(node)
         self._kills[moment] += 1
+        return True
+
+    def _kill(self, node: NodeProcess) -> None:
+        if not node.is_running:
+            raise ProcessFailed(f"njord ended before it was killed: {node.errors()}")
+        node.kill()
 
     def _wait_for(self, moment: str, share: float, node: NodeProcess, venue: VenueProcess) -> None:
         if moment == "any":
@@ -140,8 +183,7 @@ class KilledSession:
     def _live_and_stop(self, venue: VenueProcess) -> None:
         venue.end_faults()
         for _ in range(STOPS_MAX):
-            with self._start(venue) as node:
-                self._active_s.append(node.wait_active())
+            with self._active(venue) as node:
                 node.first(is_approved_order, ORDER_WITHIN_S)
                 node.first(_is_certain, SETTLE_WITHIN_S)
                 code = node.stop()
@@ -187,6 +229,8 @@ class KilledSession:
             seed=self._seed,
             kills={moment: self._kills[moment] for moment in MOMENTS},
             active_s=tuple(self._active_s),
+            n_waited=self._n_waited,
+            n_refused=self._n_refused,
             n_orders=n_orders,
             n_trades=n_trades,
             n_unknown=n_unknown,

@@ -47,6 +47,7 @@ class LifeTerms(msgspec.Struct, frozen=True, kw_only=True):
         key: Of the account at the exchange.
         secret: Of the account.
         quiet_ns: From when on the strategy proposes nothing.
+        amends: Whether it also amends orders.
         options: Of the broker core.
         streams: Of the market, that are listened to.
     """
@@ -58,6 +59,7 @@ class LifeTerms(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     secret: str
     quiet_ns: int
+    amends: bool
     options: CoreOptions
     streams: tuple[str, ...]
 
@@ -85,7 +87,12 @@ def system_of(terms: LifeTerms, journal: MemoryJournal) -> System:
         "order_rate": {"per_minute": 90, "per_strategy_per_minute": 90},
     }
     traders = tuple(
-        (index, SeededTrader(SeededTrader.Params(seed=terms.seed + index, quiet_ns=terms.quiet_ns)))
+        (
+            index,
+            SeededTrader(
+                SeededTrader.Params(seed=terms.seed + index, quiet_ns=terms.quiet_ns, amends=terms.amends)
+            ),
+        )
         for index in range(len(terms.instruments))
     )
     spec = SystemSpec(

@@ -28,6 +28,8 @@ from njord.exchange.fault_plan import FaultSpec
 ACCOUNT: Final = "demo"
 START_WITHIN_S: Final = 180.0  # On a machine with more processes than cores.
 ASK_WITHIN_S: Final = 30.0
+AGAIN_S: Final = 2.0  # Until a node that was refused is started again.
+REFUSALS: Final = frozenset({2, 5})  # Locked; the venue refuses or can not be reached.
 TRADER: Final = (
     "from njord.simulation.trader import SeededTrader\n\n\nclass Trader(SeededTrader):\n    pass\n"
 )

@@ -157,7 +157,7 @@ def _sum_up(done: Sequence[RealOutcome], wall_s: float) -> None:
     print(
         f"{len(done)} runs, {sum(bool(run.violations) for run in done)} with violations, "
         f"{sum(run.n_orders for run in done)} orders, {sum(run.n_trades for run in done)} trades, "
-        f"{sum(run.n_unknown for run in done)} times UNKNOWN, {wall_s:.0f} s"
+        f"{sum(run.n_amended for run in done)} amendments, {sum(run.n_unknown for run in done)} times UNKNOWN, {wall_s:.0f} s"
     )
     planned = {spec["fault"] for run in done for spec in run.plan}
     never = [fault for fault in FAULTS if fault in planned and not any(run.struck.get(fault) for run in done)]

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from njord.adapters.clock import Stopwatch
-from njord.simulation.processes import NodeProcess
+from njord.simulation.processes import AGAIN_S, REFUSALS, NodeProcess
 
 STOP_WITHIN_S: Final = 60.0  # It promises 5 s, on a machine that has a core for it.
-_AGAIN_S: Final = 2.0
 _INTERRUPTED: Final = 130
-_MAY_END: Final = frozenset({0, 2, 5})  # The feed has ended; locked; the venue refuses or can not be reached.
+_MAY_END: Final = REFUSALS | {0}  # 0: the feed has ended.
 _FINAL: Final = ("alert", "critical", "broker")  # What the broker does not come back from by itself.
 Event = dict[str, Any]
 
@@ -61,7 +60,7 @@ class Keeper:
         if not self._is_ended and not self.is_running:
             self._note(self._wait())
             self.n_refused += 1
-        if self._is_ended and self.may_start and self._since_end.elapsed_s() > _AGAIN_S:
+        if self._is_ended and self.may_start and self._since_end.elapsed_s() > AGAIN_S:
             self.begin()
 
     def kill(self) -> None:
@@ -130,6 +129,11 @@ class Keeper:
     def is_active(self) -> bool:
         """Whether a node runs, and its connection lets orders pass."""
         return self.is_running and self.venue_word.get("state") == "active"
+
+    @property
+    def is_withdrawing(self) -> bool:
+        """Whether the node has found the switch tripped: it only takes its orders back, and ends by itself."""
+        return any(event["event"] == "withdrawal" for event in self._events)
 
     @property
     def needs_person(self) -> bool:

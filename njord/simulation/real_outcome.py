@@ -19,6 +19,7 @@ class RealOutcome(msgspec.Struct, frozen=True, kw_only=True):
         name: Of its terms.
         plan: The faults, as `njord venue --faults` takes them.
         struck: How often each of them struck.
+        n_amended: How often an order was amended.
         n_unknown: How often an order was UNKNOWN.
         n_lives: Nodes that were started and took the session up.
         n_refused: Nodes that refused to start, or ended, while there was trouble.
@@ -35,6 +36,7 @@ class RealOutcome(msgspec.Struct, frozen=True, kw_only=True):
     n_messages: int = 0
     n_orders: int = 0
     n_trades: int = 0
+    n_amended: int = 0
     n_unknown: int = 0
     n_lives: int = 0
     n_refused: int = 0

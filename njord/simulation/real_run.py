@@ -145,7 +145,7 @@ class RealRun:
             self._pass_time(watch, at_s)
             act()
         self._pass_time(watch, world.duration_s)
-        while self._never_struck() and not self._is_quiet:
+        while not self._is_quiet and self._terms.lacks(self._venue.struck()):
             self._look()
         self._venue.end_faults()
         self._struck = self._venue.struck()
@@ -153,10 +153,6 @@ class RealRun:
             if self._keeper.may_start:  # Else it would find the switch tripped, and refuse.
                 self._wait(lambda: self._keeper.has_started, _START_WITHIN_S, _TAKES_UP)
             self._halt_trading("the run ends")
-
-    def _never_struck(self) -> list[str]:
-        struck = self._venue.struck() if self._terms.must_strike else {}
-        return [fault for fault in self._terms.must_strike if not struck.get(fault)]
 
     @property
     def _is_quiet(self) -> bool:
@@ -169,8 +165,12 @@ class RealRun:
     # After the faults: until the strategy is silent, books and truth have met, and the market stands still.
     def _calm(self) -> None:
         keeper = self._keeper
-        # One that was starting when the switch was tripped may yet refuse.
-        self._wait(lambda: keeper.has_started or not keeper.is_running, _START_WITHIN_S, _TAKES_UP)
+        # One that was starting when the switch was tripped may yet refuse, or takes its orders back and ends.
+        self._wait(
+            lambda: not keeper.is_running or (keeper.has_started and not keeper.is_withdrawing),
+            _START_WITHIN_S,
+            _TAKES_UP,
+        )
         if self._terms.leaves_orders or not keeper.is_running:
             self._be_quiet()
         watch = Stopwatch()
@@ -304,7 +304,7 @@ class RealRun:
         self._said += invariants.converged(at_rest)
         self._said += invariants.always(evidence)
         self._said += approved_after_the_word(evidence.journal)
-        self._said += [f"{fault} never struck" for fault in terms.must_strike if not self._struck.get(fault)]
+        self._said += [f"{fault} never struck" for fault in terms.lacks(self._struck)]
         if not evidence.truth["orders"]:
             self._said.append("nothing was ordered: the run shows nothing")
         self._said += self._keeper.said
@@ -343,6 +343,7 @@ class RealRun:
             n_messages=len(evidence.journal),
             n_orders=len(evidence.truth["orders"]),
             n_trades=len(evidence.truth["trades"]),
+            n_amended=invariants.n_amended(evidence),
             n_unknown=invariants.n_unknown(evidence),
             state="" if evidence.state is None else evidence.state.value,
             reason=evidence.reason,

@@ -1,15 +1,17 @@
 """What happens in one run of real processes, and how are they set up? A fault, or a seed, in; terms and settings out.
 
 A single fault has most of the run for itself; a mix is what the same seed is in the simulation (`world.py`), with its
-kills and trips. The market of `njord venue` is deeper than the simulation's: orders are as many times as large, so that they
-still fill in parts.
+kills and trips, but that faults whose chances are few take all of them: a mix that nothing struck shows nothing. The
+market of `njord venue` is deeper than the simulation's: orders are as many times as large, so that they still fill in
+parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from njord.core.units import plain
 from njord.exchange.fault_plan import CATALOGUE, FAULTS, FaultPlan, FaultSpec
@@ -37,12 +39,20 @@ class RealTerms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Of the fault, or `mix SEED`.
         world: What happens; its `settle_s` is the patience with which books and truth are waited for.
-        must_strike: Faults without whose strike the run shows nothing.
+        must_strike: Faults without whose strike the run shows nothing; of a mix it is enough that any of its faults
+            struck.
     """
 
     name: str
     world: WorldTerms
     must_strike: tuple[str, ...] = ()
+
+    def lacks(self, struck: Mapping[str, int]) -> tuple[str, ...]:
+        """Return the faults whose strikes the run still lacks to show anything, by how often each has struck."""
+        lacking = tuple(fault for fault in self.must_strike if not struck.get(fault))
+        if not self.must_strike and not any(struck.values()):
+            return tuple(sorted(self.kinds))
+        return lacking
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -111,7 +121,13 @@ def together(
 
 def mix(seed: int, duration_s: float) -> RealTerms:
     """Return what a seed stands for: a random subset of the faults, kills, and trips."""
-    return RealTerms(name=f"mix {seed}", world=terms_of(seed, FAULTS, duration_s))
+    world = terms_of(seed, FAULTS, duration_s)
+    plan = FaultPlan(tuple(_to_the_end(spec) if spec.fault in _RARE else spec for spec in world.plan.faults))
+    return RealTerms(name=f"mix {seed}", world=replace(world, plan=plan))
+
+
+def _to_the_end(spec: FaultSpec) -> FaultSpec:
+    return replace(spec, share=1.0, for_s=0.0)
 
 
 def settings_of(terms: RealTerms) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from njord.core.contracts import (
 from njord.core.errors import VenueUnavailable
 from njord.core.instrument import Instrument
 from njord.core.units import FOREVER_NS, NS_PER_MS
+from njord.exchange.calls import ORDER_MOVES
 from njord.exchange.wire import Request
 from njord.simulation.link import ExchangeLink
 from njord.simulation.virtual_time import VirtualTime
@@ -190,7 +191,7 @@ class SimulatedShell:
             body=text if is_form else "",
             headers=headers,
         )
-        if ask.path == "order" and ask.method != "GET":
+        if (ask.method, request.path) in ORDER_MOVES:
             named = dict(ask.params)
             client_order_id = named.get(
                 "newClientOrderId" if ask.method == "POST" else "origClientOrderId", ""

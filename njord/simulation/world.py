@@ -69,6 +69,7 @@ class WorldTerms(msgspec.Struct, frozen=True, kw_only=True):
         crashes_s: When the process is killed, and started again a moment later.
         cancels: Whether all orders are canceled when the strategy falls silent; else they rest on.
         stream: Kind of the user stream.
+        amends: Whether the strategy also amends orders.
     """
 
     seed: int
@@ -79,6 +80,7 @@ class WorldTerms(msgspec.Struct, frozen=True, kw_only=True):
     crashes_s: tuple[float, ...] = ()
     cancels: bool = False
     stream: StreamKind = StreamKind.SIGNATURE
+    amends: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     n_messages: int
     n_orders: int
     n_trades: int
+    n_amended: int
     n_unknown: int
     n_lives: int
     virtual_s: float
@@ -108,7 +111,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[str, ...]
 
 
-def terms_of(seed: int, faults: Sequence[str] = FAULTS, duration_s: float = 120.0) -> WorldTerms:
+def terms_of(
+    seed: int, faults: Sequence[str] = FAULTS, duration_s: float = 120.0, *, amends: bool = True
+) -> WorldTerms:
     """Return what a seed stands for; without faults, a plain run."""
     random = Random(f"world {seed}")
     plan = swarm(seed, duration_s, faults) if faults else FaultPlan()
@@ -123,6 +128,7 @@ def terms_of(seed: int, faults: Sequence[str] = FAULTS, duration_s: float = 120.
         crashes_s=crashes_s,
         cancels=random.random() < 0.3,
         stream=random.choice((StreamKind.SIGNATURE, StreamKind.SIGNATURE, StreamKind.LISTEN_KEY)),
+        amends=amends,
     )
 
 
@@ -164,6 +170,7 @@ class World:
             key=KEY,
             secret=SECRET,
             quiet_ns=_at(terms.duration_s),
+            amends=terms.amends,
             options=CoreOptions(stream=terms.stream),
             streams=ear.ALL if kinds & {"B1", "B5", "B6"} else ear.TRADES,
         )
@@ -291,6 +298,7 @@ def _outcome(world: World, violations: Sequence[str], halt: str) -> Outcome:
         n_messages=len(journal.messages),
         n_orders=len(evidence.truth["orders"]),
         n_trades=len(evidence.truth["trades"]),
+        n_amended=invariants.n_amended(evidence),
         n_unknown=invariants.n_unknown(evidence),
         n_lives=len(world.lives),
         virtual_s=(world.time.now_ns() - BEGIN_NS) / NS_PER_S,

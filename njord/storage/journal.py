@@ -6,12 +6,13 @@ moved unseen. Market data that lies in a hashed dataset is not repeated: a `Ref`
 sequence, and a number without a line is the next referenced row. `close` adds an end mark, so that a journal whose
 last blocks were taken away is not mistaken for a whole one.
 
-The writer only appends. What a crash left behind after the last closed block is a torn tail: it is moved aside, and
+The writer only appends. Where a venue dies with it, it may hash and write a block behind the run (`behind`), which then
+makes the next one. What a crash left behind after the last closed block is a torn tail: it is moved aside, and
 a seam in the chain says so. A disk that refuses a write halts the journal with a named reason; closed blocks stay
 whole.
 """
 
-import errno
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from njord.core.contracts import (
 )
 from njord.core.errors import JournalError, JournalHalted
 from njord.storage.disk import Disk, DiskFile, OsDisk
+from njord.storage.journal_halts import CLOSED, INTERRUPTED, UNWRITABLE, reason_of
 from njord.storage.journal_reader import (
     GENESIS,
     JournalState,
@@ -61,15 +63,6 @@ _BATCH_LINES = 256
 # Near to a full block no more wait than it has room for at so much each, so that the line that fills it closes it.
 _LINE_BYTES = 8 * 1024
 _END_MARK = b'{"end":true}\n'
-_UNWRITABLE = "UNWRITABLE: messages could not be encoded, or that was cut short"
-_INTERRUPTED = "INTERRUPTED: a write was cut short, what follows can not be trusted"
-_CLOSED = "CLOSED: the journal was closed"
-_HALTS = {
-    errno.ENOSPC: "DISK_FULL: no space left for the journal",
-    errno.EDQUOT: "DISK_FULL: the disk quota is used up",
-    errno.EFBIG: "DISK_FULL: the file may not grow further",
-    errno.EIO: "DISK_BROKEN: the device failed a write",
-}
 
 
 class _Line(msgspec.Struct, gc=False):  # One message's line, encoded in one go.
@@ -84,14 +77,23 @@ class JournalWriter:
         directory: Holds this journal and nothing else; created if missing.
         disk: Where segments are opened.
         segment_bytes: A segment takes no further block beyond this size.
+        behind: One worker that hashes and writes each block while the next one is filled. What it meets is raised by the
+            next `commit`, `sync` or `close`; the latter two return when all of it is done.
 
     Raises:
         JournalError: The directory holds a journal already; `resume` continues one.
         JournalHalted: The disk refused.
     """
 
-    def __init__(self, directory: Path, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        behind: Executor | None = None,
+    ) -> None:
         self._prepare(directory, disk, segment_bytes)
+        self._behind = behind
         if list_segments(directory):
             raise JournalError(f"{directory} holds a journal already; resume it, or choose an empty folder")
         self._open_segment()
@@ -123,21 +125,19 @@ class JournalWriter:
         self._directory = directory
         self._disk = disk or OsDisk()
         self._segment_bytes = segment_bytes
-        self._segment = 0
-        self._size = 0
-        self._seq = 0
+        self._segment = self._size = self._seq = 0
         self._block_first = 1
         self._hash = GENESIS
-        self._referenced = 0
+        self._referenced = self._buffered = 0
         self._referenced_instruments: tuple[int, ...] = ()
-        self._buffered = 0
         self._lines: list[bytes] = []  # Of the open block, each with its line end.
-        self._waiting: list[Message] = []  # The last ones, yet to be encoded, and their numbers.
-        self._numbers: list[int] = []
+        self._waiting: list[_Line] = []  # The last ones, yet to be encoded.
         self._batch_lines = _BATCH_LINES
         self._file: DiskFile | None = None
         self._is_named = False  # Whether the segment's name would survive a power cut.
         self._halt = ""
+        self._behind = None
+        self._under_way: Future[None] | None = None  # The block that is written behind.
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -151,6 +151,7 @@ class JournalWriter:
     @property
     def head(self) -> str:
         """The hash of the last closed block: it stands for the whole journal up to there."""
+        self._wait()
         return self._hash
 
     def append(self, message: Message) -> None:
@@ -165,8 +166,7 @@ class JournalWriter:
         if kind in _WAITING:
             self._seq = seq
             waiting = self._waiting
-            waiting.append(message)
-            self._numbers.append(seq)
+            waiting.append(_Line(seq, message))
             if len(waiting) >= self._batch_lines:
                 self._encode_waiting()
             return
@@ -190,10 +190,9 @@ class JournalWriter:
         if not self._waiting:
             return
         # Halted until all of it has happened: what came after them has been acted on, there is no going on without them.
-        self._halt = _UNWRITABLE
-        lines = encode_lines(list(map(_Line, self._numbers, self._waiting)))
+        self._halt = UNWRITABLE
+        lines = encode_lines(self._waiting)
         self._waiting.clear()
-        self._numbers.clear()
         self._add(lines)
 
     # Takes in whole lines; a block that is full is closed.
@@ -232,14 +231,14 @@ class JournalWriter:
         self._encode_waiting()
         if self._seq < self._block_first and not self._lines:
             return
+        self._wait()
         # Halted until all of it has happened: an interrupt in between must not let the block be written twice.
-        self._halt = _INTERRUPTED
-        lines = b"".join(self._lines)
-        digest = block_hash(self._hash, self._block_first, self._seq, lines)
-        if self._size >= self._segment_bytes:
-            self._roll()
-        self._write(lines + block_line(self._block_first, self._seq, digest))
-        self._hash = digest
+        self._halt = INTERRUPTED
+        block = self._block_first, self._seq, b"".join(self._lines)
+        if self._behind is None:
+            self._close_block(*block)
+        else:
+            self._under_way = self._behind.submit(self._close_block, *block)
         self._block_first = self._seq + 1
         if not self._referenced:
             self._referenced_instruments = ()
@@ -248,30 +247,49 @@ class JournalWriter:
         self._batch_lines = _BATCH_LINES
         self._halt = ""
 
+    # Everything that `behind` does: the chain, the segments and the file are nobody else's while it is under way.
+    def _close_block(self, first: int, last: int, lines: bytes) -> None:
+        digest = block_hash(self._hash, first, last, lines)
+        if self._size >= self._segment_bytes:
+            self._roll()
+        self._write(lines + block_line(first, last, digest))
+        self._hash = digest
+
+    # Until the block under way is written, or has failed; an interrupt leaves it under way.
+    def _wait(self) -> None:
+        if self._under_way is None:
+            return
+        error = self._under_way.exception()
+        self._under_way = None
+        if error is not None:
+            self._halt = str(error) or INTERRUPTED
+            raise error
+
     def sync(self) -> None:
         """Close the block and return once it survives a power cut. Call it before anything is sent."""
         self.commit()
+        self._wait()
         self._sync_file()
 
     def close(self) -> None:
         """Write the end mark, close the last block and the file; a halted journal is closed as it is."""
-        file = self._file
-        if file is None:
+        if self._file is None and self._under_way is None:
             return
         try:
+            self._wait()
             if not self._halt:
                 self._encode_waiting()
                 self._lines.append(_END_MARK)
                 self.sync()
         finally:
-            self._file = None
-            self._shut(file)
+            self._shut()
 
-    def _shut(self, file: DiskFile) -> None:
-        was_halted = bool(self._halt)
-        self._halt = self._halt or _CLOSED
+    def _shut(self) -> None:
+        file, self._file, was_halted = self._file, None, bool(self._halt)
+        self._halt = self._halt or CLOSED
         try:
-            file.close()
+            if file is not None:
+                file.close()
         except OSError as error:
             if not was_halted:
                 raise self._refused(error) from None
@@ -350,14 +368,15 @@ class JournalWriter:
         try:
             file.write(data)
         except BaseException as error:
-            self._halt = _reason(error) if isinstance(error, OSError) else _INTERRUPTED
+            halt = reason_of(error) if isinstance(error, OSError) else INTERRUPTED
             # Half a block may have reached the file: cut it off, so that what is on disk ends with a closed block.
             try:
                 file.truncate(self._size)
             except OSError as second:
-                self._halt += f"; cutting off the half-written block failed too ({second.strerror})"
+                halt += f"; cutting off the half-written block failed too ({second.strerror})"
+            self._halt = halt
             if isinstance(error, OSError):
-                raise JournalHalted(self._halt) from None
+                raise JournalHalted(halt) from None
             raise
         self._size += len(data)
 
@@ -373,12 +392,8 @@ class JournalWriter:
             raise self._refused(error) from None
 
     def _refused(self, error: OSError) -> JournalHalted:
-        self._halt = _reason(error)
-        return JournalHalted(self._halt)
-
-
-def _reason(error: OSError) -> str:
-    return _HALTS.get(error.errno or 0, f"DISK_ERROR: {error.strerror or error}")
+        halt = self._halt = reason_of(error)
+        return JournalHalted(halt)
 
 
 __all__ = ["JournalWriter", "Seam"]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from njord.core.account import Account
 from njord.core.contracts import Bar
 from njord.core.holdings import Holdings
 from njord.core.instrument import Instrument
@@ -97,7 +96,6 @@ class World:
         "account",
         "books",
         "fees_in_kind",
-        "fill",
         "held_lots",
         "holdings",
         "mark_ticks",
@@ -105,16 +103,15 @@ class World:
         "working",
     )
 
-    def __init__(self, account: Account, n_instruments: int) -> None:
-        self.holdings = Holdings(account)
-        self.account = account
+    def __init__(self, holdings: Holdings, n_instruments: int) -> None:
+        self.holdings = holdings
+        self.account = holdings.account
         self.books: list[BookView | None] = [None] * n_instruments
         self.held_lots = self.holdings.lots
         self.fees_in_kind = self.holdings.fees_in_kind
         self.mark_ticks = [0] * n_instruments
         self.ts_ns = 0
         self.working = self.holdings.working
-        self.fill = self.holdings.fill
 
 
 class Context:
@@ -133,6 +130,7 @@ class Context:
         "_bars",
         "_block",
         "_block_from",
+        "_block_views",
         "_features",
         "_history",
         "_index",
@@ -164,6 +162,7 @@ class Context:
         # Indicators of the block under way, whose first row is that number of the bars; else of the latest bar alone.
         self._block: dict[str, FloatArray] | None = None
         self._block_from = 0
+        self._block_views: dict[str, memoryview[float]] = {}  # Indexing a view gives a float at once.
         self._latest: dict[str, float] = {}
         self._n_bars = 0
         self._warm_up = warm_up
@@ -262,17 +261,17 @@ class Context:
         Raises:
             LookupError: There is no such feature, or no bar has been seen yet.
         """
-        block, first = self._block, self._block_from
-        if block is None and name in self._latest:
+        row = self._n_bars - 1
+        if row >= 0 and name in self._block_views:
+            return self._block_views[name][row - self._block_from]
+        if self._block is None and name in self._latest:
             return self._latest[name]
-        if block is None or name not in block:
-            block, first = self._features, 0
-        values = block.get(name) if block else None
-        if values is None:
+        values = self._features.get(name) if self._features else None
+        if values is None and name not in self._block_views:
             raise LookupError(self._no_feature(name))
-        if not self._n_bars:
+        if row < 0 or values is None:
             raise LookupError(f"feature {name!r} has no value before the first bar")
-        return float(values[self._n_bars - 1 - first])
+        return float(values[row])
 
     def _no_feature(self, name: str) -> str:
         known = {**(self._features or {}), **(self._block or {}), **self._latest}

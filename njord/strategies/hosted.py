@@ -84,7 +84,7 @@ class HostedStrategy:
         if block is not None:
             context._latest = {name: float(values[-1]) for name, values in block.items()}
         if bars is None:
-            context._block = None
+            context._block, context._block_views = None, {}
             self._call_with(self._step_and_call)
             return
         pieces = {name: running.piece(bars) for name, running in indicators.items()}
@@ -94,6 +94,7 @@ class HostedStrategy:
         for values in pieces.values():
             values.flags.writeable = False
         context._block, context._block_from = pieces, max(0, n_before - 1)
+        context._block_views = {name: memoryview(values.data) for name, values in pieces.items()}
         self._call_with(self.strategy.on_bar)
 
     def awake(self, n_rows: int) -> BoolArray:

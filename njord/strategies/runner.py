@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from njord.core.account import Account
 from njord.core.component import Handler
 from njord.core.contracts import (
     VENUE,
@@ -32,6 +31,7 @@ from njord.core.contracts import (
     TimerSet,
     TradeEvent,
 )
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus, RefusalReason
@@ -53,20 +53,24 @@ class StrategyRunner:
     Args:
         hosted: One entry per strategy and instrument.
         instruments: All instruments of the run.
-        account: A mirror of the ledger's account, fed by its snapshots.
+        holdings: What the strategies have, with a mirror of the ledger's account.
         account_id: Stamped on every intent.
         counters: The id counter of each strategy, so that ids can continue from a journal.
+        follows_holdings: Whether orders and fills are followed here, and not by a stage that is asked before.
     """
 
     def __init__(
         self,
         hosted: Sequence[HostedStrategy],
         instruments: Sequence[Instrument],
-        account: Account,
+        holdings: Holdings,
         account_id: str,
         counters: Mapping[str, Counter],
+        *,
+        follows_holdings: bool = True,
     ) -> None:
-        self.world = World(account, len(instruments))
+        self.world = World(holdings, len(instruments))
+        self._follows_holdings = follows_holdings
         self._instruments = instruments
         self._account_id = account_id
         self._counters = counters
@@ -94,17 +98,21 @@ class StrategyRunner:
 
     def handlers(self) -> dict[type[Message], Handler]:
         """Return what this stage consumes."""
-        return {
+        table: dict[type[Message], Handler] = {
             Bar: self._on_bar,
             TradeEvent: self._on_trade,
             BookEvent: self._on_book,
             TimerFired: self._on_timer,
-            OrderEvent: self.world.working.approve,
-            AmendEvent: self.world.working.amend,
-            OrderUpdate: self._on_update if self._told_of_orders else self.world.working.update,
-            FillEvent: self._on_fill,
             PositionSnapshot: self.world.account.adopt,
         }
+        if self._follows_holdings:
+            working = self.world.working
+            table |= {OrderEvent: working.approve, AmendEvent: working.amend, OrderUpdate: working.update}
+        if self._told_of_orders:
+            table[OrderUpdate] = self._on_update
+        if self._follows_holdings or self._told_of_fills:
+            table[FillEvent] = self._on_fill
+        return table
 
     @property
     def hosted(self) -> tuple[HostedStrategy, ...]:
@@ -219,9 +227,8 @@ class StrategyRunner:
     # --- what came of earlier proposals ---
 
     def _on_fill(self, fill: FillEvent) -> list[Message] | None:
-        self.world.fill(fill, self._instruments[fill.instrument])
-        if not self._told_of_fills:
-            return None
+        if self._follows_holdings:
+            self.world.holdings.fill(fill)
         if fill.strategy_id == VENUE:
             told = [host for host in self._told_of_fills if host.instrument == fill.instrument]
         else:
@@ -234,7 +241,8 @@ class StrategyRunner:
 
     # That an order was accepted or filled needs no second word.
     def _on_update(self, update: OrderUpdate) -> list[Message] | None:
-        self.world.working.update(update)
+        if self._follows_holdings:
+            self.world.working.update(update)
         is_quiet = update.status in _QUIET and update.reason is OrderReason.NONE
         if is_quiet or update.status is OrderStatus.FILLED:
             return None

@@ -7,6 +7,9 @@ else's, and moves nothing.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
+from njord.core.ids import leg_id
 from njord.core.instrument import Instrument
 from njord.core.types import Severity
 from njord.core.units import NS_PER_MS
@@ -64,23 +67,35 @@ class Books:
         self.activity = 0
         self._newest: dict[int, tuple[int, int]] = {}  # By index: the newest trade's id and time.
         self._one_clock_from_ns = 0
+        self._possible: set[str] = (
+            set()
+        )  # Legs that may be there, by our name: they are asked for one after the other.
         self._strangers: dict[tuple[int, str], str] = {}  # Orders that are not ours, by the venue's name.
         self._held: list[dict[int, TradeView]] = [{} for _ in instruments]
         self._read_to: list[int] = [-1] * len(instruments)
 
     def adopt(
         self, known: Sequence[KnownOrder], cursors: Mapping[str, str], options: CoreOptions, now_ns: int
-    ) -> None:
-        """Go on with the orders of a journal.
+    ) -> dict[str, Tracked]:
+        """Go on with the orders of a journal; return the legs of those that were amended, by their name.
 
         The cursor of a journal is the newest trade that was told, and the stream may have told it before an older one.
         So reading begins a page of our own trades earlier; what was told is not told again.
         """
         trade_ids: list[list[int]] = [[] for _ in self._instruments]
+        legs: dict[str, Tracked] = {}
         for each in known:
             may_arrive_ns = each.req.ts_ns + options.place_wait_ns + options.absent_ns
-            self.tracker.adopt(each, may_arrive_ns, now_ns)
-            trade_ids[each.req.instrument] += map(int, each.trade_ids)
+            order_name = each.req.client_order_id
+            self._possible.update(leg_id(order_name, wanted.revision) for wanted in each.amendments)
+            for leg in each.legs:
+                has_ended = each.has_ended or leg is not each.legs[-1]
+                name = leg_id(order_name, leg.revision)
+                req = replace(each.req, client_order_id=name, qty_lots=leg.qty_lots)
+                order = self.tracker.adopt(req, leg, has_ended, may_arrive_ns, now_ns)
+                if each.n_amendments:
+                    legs[name] = order
+                trade_ids[each.req.instrument] += map(int, leg.trade_ids)
         for index, instrument in enumerate(self._instruments):
             told, last = sorted(trade_ids[index]), cursors.get(instrument.symbol)
             if last is None and not told:
@@ -92,6 +107,11 @@ class Books:
             cursor.last_id = min(begins)
             for trade_id in told:
                 cursor.note(trade_id)
+        return legs
+
+    def rule_out(self, names: Iterable[str]) -> None:
+        """Take note that legs can not be there after all: whoever has their names is a stranger."""
+        self._possible.difference_update(names)
 
     @property
     def updated_ms(self) -> int:
@@ -133,7 +153,7 @@ class Books:
             order = self._order(index, view)
             if order is not None:
                 self.view(order, view, asked_ns, now_ns)
-            else:
+            elif view.client_order_id not in self._possible:
                 self._stranger(index, view.order_id, view.client_order_id)
         return [
             ("order", each.client_order_id)
@@ -150,6 +170,8 @@ class Books:
         view, trade = reader.report(report), reader.report_trade(report)
         self._stream.heard(now_ns, view.client_order_id, f"trade {report.trade_id}")
         order = self._order(index, view)
+        if order is None and view.client_order_id in self._possible:
+            return  # Its turn to be asked for comes, and with it what is told here.
         if order is None:
             self._stranger(index, view.order_id, view.client_order_id)
             if trade is not None:
@@ -192,8 +214,10 @@ class Books:
         return is_full and not held
 
     def named(self, index: int, view: OrderView, asked_ns: int, now_ns: int) -> None:
-        """Take the name of an order that trades belong to; raises as `view`."""
+        """Take the name of an order that trades belong to; raises as `view`, and for a leg whose turn is yet to come."""
         order = self._order(index, view)
+        if order is None and view.client_order_id in self._possible:
+            raise Unreadable(f"{view.client_order_id} is ours, and was not asked for yet")
         if order is not None:
             self.view(order, view, asked_ns, now_ns)
         else:

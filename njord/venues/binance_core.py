@@ -20,13 +20,13 @@ from njord.core.contracts import (
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus, Severity, TradingState
 from njord.core.units import FOREVER_NS, NS_PER_S
+from njord.venues.binance_amendments import Amendments
 from njord.venues.binance_books import Books
 from njord.venues.binance_chores import Chores, Key
 from njord.venues.binance_clock import VenueClock
 from njord.venues.binance_dialect import Envelope, Unreadable, WireReport, read
 from njord.venues.binance_errors import Meaning, Verdict
 from njord.venues.binance_options import CoreOptions, StreamKind, StreamWish
-from njord.venues.binance_orders import update_word
 from njord.venues.binance_outbox import Outbox, Outcome
 from njord.venues.binance_places import Places
 from njord.venues.binance_queries import Queries
@@ -78,7 +78,7 @@ class BinanceBrokerCore:
         self._outbox = Outbox(options, self._clock)
         self._chores = Chores(options.backoff_first_ns, options.backoff_max_ns, jitter)
         self._stream = UserStream(options, self._clock, self._chores.patience_ns)
-        self._books = Books(instruments, options, self._words.append, self._chores, self._stream, self._clock)
+        self._books = Books(instruments, options, self._hear_books, self._chores, self._stream, self._clock)
         self._accounts = Accounts(options.account_uid)
         self._stranger = Stranger()
         self.rules = Rules(instruments, options.venue)
@@ -87,6 +87,9 @@ class BinanceBrokerCore:
         )
         self._places = Places(
             options, self._outbox, self._books, self._chores, self._words.append, self._cause, self.judged
+        )
+        self._amendments = Amendments(
+            options, self._books, self._places, self._chores, self._words.append, self._refusal
         )
         self._is_started = False
         self._health: Health | None = None
@@ -103,46 +106,44 @@ class BinanceBrokerCore:
     def start(self, now_ns: int) -> None:
         """Measure the clock, read the rules, open the stream, reconcile; then Health says ACTIVE."""
         self._is_started = True
-        self._books.adopt(self._known, self._known_cursors, self._options, now_ns)
+        legs = self._books.adopt(self._known, self._known_cursors, self._options, now_ns)
+        self._amendments.adopt(self._known, legs, now_ns)
         self._go_on(now_ns)
 
     def place(self, req: BrokerOrderReq, now_ns: int) -> BrokerReply:
         """Send an order once; what becomes of it is told by words. A reject means that nothing was sent."""
-        trouble = self._trouble(now_ns) if self._is_started else "it was not started"
-        if trouble:
-            return _reject(req, OrderReason.VENUE_NOT_READY, trouble, now_ns)
-        reason = self.rules.refuses(req)
-        if reason is not None:
-            return _reject(req, reason, "it does not fit the rules in force", now_ns)
-        if self._books.tracker.get(req.client_order_id) is not None:
-            return _reject(req, OrderReason.DUPLICATE_ID, "it was placed before", now_ns)
-        if self._outbox.place_wait_ns(now_ns) > self._options.place_wait_ns:
-            return _reject(req, OrderReason.RATE_LIMITED, "the venue's budget is used up", now_ns)
-        self._places.place(req, self._books.readers[req.instrument], now_ns)
+        reason, detail = self._refusal(req, now_ns)
+        if reason is not OrderReason.NONE:
+            return BrokerReject(
+                client_order_id=req.client_order_id, reason=reason, detail=detail, ts_venue_ns=now_ns
+            )
+        self._places.place(req, now_ns)
         self._go_on(now_ns)
         return BrokerPending(client_order_id=req.client_order_id)
 
     def cancel(self, req: BrokerCancelReq, now_ns: int) -> BrokerReply:
         """See to it that an order ends, however often that must be asked; its own update says when it has."""
-        order = self._books.tracker.open.get(req.client_order_id)
-        if order is None:
+        legs = self._amendments.working(req.client_order_id)
+        if not legs:
             return BrokerReject(
                 client_order_id=req.client_order_id,
                 reason=OrderReason.NONE,
                 detail="the order has ended, or was never placed here",
                 ts_venue_ns=now_ns,
             )
-        order.is_cancel_wanted = True
-        if not self._places.withdraw(order, now_ns) and order.status is not OrderStatus.SENT:
-            self._chores.want(("cancel", order.client_order_id), now_ns)
+        for order in legs:
+            order.is_cancel_wanted = True
+            if not self._places.withdraw(order, now_ns) and order.status is not OrderStatus.SENT:
+                self._chores.want(("cancel", order.client_order_id), now_ns)
         self._go_on(now_ns)
         return BrokerPending(client_order_id=req.client_order_id)
 
     def amend(self, req: BrokerAmendReq, now_ns: int) -> BrokerReply:
-        """Refuse: Binance.US has no amendments; the order stands, and its update says so."""
-        order = self._books.tracker.open.get(req.client_order_id)
-        if order is not None:
-            self._words.append(update_word(order, order.status, OrderReason.AMEND_REFUSED, now_ns))
+        """Replace an open order (`binance_amendments.py`); its own update says what holds."""
+        self._amendments.ask(
+            req.client_order_id, req.qty_lots, req.limit_price_ticks, req.trigger_price_ticks
+        )
+        self._go_on(now_ns)
         return BrokerPending(client_order_id=req.client_order_id)
 
     # --- what the shell brings ---
@@ -221,7 +222,7 @@ class BinanceBrokerCore:
         """Return the orders of which nobody knows what became of them, oldest first."""
         return [
             UnknownOrder(
-                client_order_id=order.client_order_id,
+                client_order_id=self._amendments.name_of(order.client_order_id),
                 symbol=order.req.symbol,
                 since_ns=order.unknown_since_ns,
                 asks_ns=self._chores.due_ns(("order", order.client_order_id)),
@@ -317,14 +318,20 @@ class BinanceBrokerCore:
             self._queries.listen_key = ""
             self._stream.closed(f"the venue has ended it ({envelope.type})", now_ns)
 
+    # What the books say of an order that was amended means something else for the host.
+    def _hear_books(self, word: Word) -> None:
+        self._amendments.hear(word)
+
     # Everything that comes in ends here: what is due is asked, what may leave leaves, and the state is told.
     def _go_on(self, now_ns: int) -> None:
         if not self._is_started:
             return
         if not self._key_refused:
             self._keep_going(now_ns)
+            self._amendments.go_on(now_ns)
             self._queries.ask_due(now_ns)
         self._outbox.flush(now_ns)
+        self._amendments.go_on(now_ns)
         self._end_round(now_ns)
         self._tell_health(now_ns)
         self.next_wake_ns = self._next_wake(now_ns)
@@ -421,13 +428,27 @@ class BinanceBrokerCore:
 
     def _trouble(self, now_ns: int) -> str:
         cause = self._cause(now_ns)
-        if cause:
-            return cause
-        if self._is_reconciled:
+        if not cause and self._is_reconciled:
             return "" if self._accounts.can_trade else "account: the venue does not let it trade"
-        if self._account_refused:
-            return f"the account is not believed: {self._account_refused}"
-        return _RECONCILING
+        if not cause:
+            refused = self._account_refused
+            cause = f"the account is not believed: {refused}" if refused else _RECONCILING
+        is_let = now_ns >= self._banned_until_ns
+        return f"{cause}; {self._outbox.shortage}" if is_let and self._outbox.shortage else cause
+
+    # Why an order must not be sent now, and a line for a person; NONE = it may.
+    def _refusal(self, req: BrokerOrderReq, now_ns: int) -> tuple[OrderReason, str]:
+        trouble = self._trouble(now_ns) if self._is_started else "it was not started"
+        if trouble:
+            return OrderReason.VENUE_NOT_READY, trouble
+        reason = self.rules.refuses(req)
+        if reason is not None:
+            return reason, "it does not fit the rules in force"
+        if self._books.tracker.get(req.client_order_id) is not None:
+            return OrderReason.DUPLICATE_ID, "it was placed before"
+        if self._outbox.place_wait_ns(now_ns) > self._options.place_wait_ns:
+            return OrderReason.RATE_LIMITED, "the venue's budget is used up"
+        return OrderReason.NONE, ""
 
     # What must be over before a reconciliation can begin.
     def _cause(self, now_ns: int) -> str:
@@ -474,7 +495,3 @@ class BinanceBrokerCore:
         labels: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._words.append(Notice(severity=severity, title=title, message=message, labels=labels))
-
-
-def _reject(req: BrokerOrderReq, reason: OrderReason, detail: str, now_ns: int) -> BrokerReject:
-    return BrokerReject(client_order_id=req.client_order_id, reason=reason, detail=detail, ts_venue_ns=now_ns)

@@ -274,6 +274,13 @@ class Reader:
         return self._view(order, order.orig_client_order_id or order.client_order_id,
                           max(order.update_time, order.transact_time))  # fmt: skip
 
+    def named(self, order: WireOrder, client_order_id: str) -> OrderView:
+        """Return the order that was asked for by our name; raises as `order`, and where it is another one."""
+        view = self.order(order)
+        if view.client_order_id != client_order_id:
+            raise Unreadable(f"asked for {client_order_id}, got {view.client_order_id[:40]!a}")
+        return view
+
     def report(self, report: WireReport) -> OrderView:
         """Return the order that an executionReport tells of; raises as `order`."""
         name = report.client_order_id

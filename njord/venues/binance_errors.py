@@ -34,6 +34,7 @@ class Meaning(StrEnum):
     ARCHIVED = "archived"  # It ended without a fill, very long ago.
     DUPLICATE = "duplicate"  # The venue has that id already: which order that is must be asked.
     NO_LISTEN_KEY = "no_listen_key"
+    HALVES = "halves"  # Of a replacement: not both halves were done; `binance_replacement.py` reads which.
     UNKNOWN = "unknown"  # It may have been done.
 
 
@@ -127,6 +128,7 @@ _TABLE: Mapping[int, tuple[tuple[re.Pattern[str], Meaning, OrderReason], ...]] =
     -2014: _KEY,
     -2015: _KEY,
     -2016: (_row("", _M.REFUSED, _R.SYMBOL_HALTED),),
+    **dict.fromkeys((-2021, -2022), (_row("", _M.HALVES),)),
     -2026: (_row("", _M.ARCHIVED),),
 }
 _decode = msgspec.json.Decoder(_Error).decode

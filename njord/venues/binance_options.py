@@ -52,6 +52,8 @@ class CoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         recv_window_ns: For how long the venue may still act on a request.
         place_wait_ns: How long an order may wait for the venue's budget, or be repeated, before it is refused as
             RATE_LIMITED: far below an approval's life. 0 = not at all.
+        amend_wait_ns: How long an amendment may wait until the venue has canceled an order that has begun to fill;
+            later nothing takes its place, and it ends as APPROVAL_EXPIRED.
         absent_ns: After the sending, until when "no such order" is not believed.
         absent_votes: How many such answers, asked for after that, end the order as NEVER_ARRIVED.
         poll_open_ns: Between two looks at orders and trades while orders are open.
@@ -82,6 +84,7 @@ class CoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     request_timeout_ns: int = 5 * NS_PER_S
     recv_window_ns: int = 5 * NS_PER_S
     place_wait_ns: int = NS_PER_S
+    amend_wait_ns: int = 10 * NS_PER_S
     absent_ns: int = 60 * NS_PER_S
     absent_votes: int = 2
     poll_open_ns: int = 10 * NS_PER_S

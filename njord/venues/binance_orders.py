@@ -15,7 +15,7 @@ from njord.core.orders import TERMINAL
 from njord.core.types import MARKET, OrderReason, OrderStatus, OrderType, Severity, TimeInForce
 from njord.core.units import FOREVER_NS
 from njord.venues.binance_dialect import OrderView, TradeView, Unreadable
-from njord.venues.broker_wire import KnownOrder, Notice, Word
+from njord.venues.broker_wire import KnownLeg, Notice, Word
 
 _S, _R = OrderStatus, OrderReason
 _EVIDENCE_MAX = 20
@@ -123,29 +123,32 @@ class Tracker:
         order = self.open[req.client_order_id] = Tracked(req=req)
         return order
 
-    def adopt(self, known: KnownOrder, may_arrive_until_ns: int, now_ns: int) -> None:
+    def adopt(
+        self, req: BrokerOrderReq, leg: KnownLeg, has_ended: bool, may_arrive_until_ns: int, now_ns: int
+    ) -> Tracked:
         """Go on with an order of the journal: one without an answer there is UNKNOWN, and the host knows."""
         order = Tracked(
-            req=known.req,
-            order_id=known.venue_order_id,
-            trade_ids={int(trade_id) for trade_id in known.trade_ids},
-            filled_lots=known.filled_lots,
-            executed_lots=known.filled_lots,
+            req=req,
+            order_id=leg.venue_order_id,
+            trade_ids={int(trade_id) for trade_id in leg.trade_ids},
+            filled_lots=leg.filled_lots,
+            executed_lots=leg.filled_lots,
             may_arrive_until_ns=may_arrive_until_ns,
-            sent_ns=known.req.ts_ns,
+            sent_ns=req.ts_ns,
         )
-        if known.venue_order_id:
-            self._by_venue_id[(known.req.instrument, known.venue_order_id)] = order
-        if known.has_ended:
-            order.status = _S.CANCELED if known.venue_order_id or known.filled_lots else _S.REJECTED
+        if leg.venue_order_id:
+            self._by_venue_id[(req.instrument, leg.venue_order_id)] = order
+        if has_ended:
+            order.status = _S.CANCELED if leg.venue_order_id or leg.filled_lots else _S.REJECTED
             self._keep(order)
-            return
+            return order
         self.open[order.client_order_id] = order
-        if known.venue_order_id or known.filled_lots:
+        if leg.venue_order_id or leg.filled_lots:
             order.status = _S.ACCEPTED
         else:
             order.status, order.unknown_since_ns = _S.UNKNOWN, now_ns
             order.note("the session was started again; the journal has no answer of the venue")
+        return order
 
     # --- what is seen ---
 
@@ -216,6 +219,13 @@ class Tracker:
         if order.status not in (_S.SENT, _S.UNKNOWN):
             return False
         self._end(order, _S.REJECTED, reason, ts_venue_ns)
+        return True
+
+    def forget(self, order: Tracked) -> bool:
+        """Forget an order of which the venue says that it tried nothing; return False where it is known to exist."""
+        if order.status is not _S.SENT:
+            return False
+        del self.open[order.client_order_id]
         return True
 
     def withdrawn(self, order: Tracked, now_ns: int) -> None:

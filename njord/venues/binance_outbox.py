@@ -6,6 +6,7 @@ the wire forgets to answer counts as unanswered a second after its deadline.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,7 @@ from njord.venues.binance_dialect import Params
 from njord.venues.binance_options import CoreOptions
 from njord.venues.broker_wire import Answer, Ask, Lane, NoAnswer
 
+USED_UP: Final = "budget: the venue's weight is used up, what is to be asked waits for its next minute"
 Outcome = Answer | NoAnswer
 OnAnswer = Callable[[Outcome, int, int], None]
 
@@ -71,6 +73,11 @@ class Outbox:
         waiting = min((each.give_up_ns for each in self._queues[Lane.PLACE]), default=FOREVER_NS)
         overdue = min((each.deadline_ns for each in self._under_way.values()), default=FOREVER_NS)
         return min(self._next_try_ns, waiting, overdue + NS_PER_S)
+
+    @property
+    def shortage(self) -> str:
+        """Why questions wait, as of the last flush; empty if none does. It names no span: that would change all the time."""
+        return USED_UP if self._queues[Lane.QUERY] else ""
 
     def put(self, errand: Errand) -> None:
         """Let a request wait for its turn."""

@@ -1,4 +1,4 @@
-"""How is an order sent once, and what does the answer to it mean?
+"""How is an order sent once, alone or in another one's place, and what does the answer to it mean?
 
 A POST is repeated only where the venue's own words prove that the first did nothing (its timestamp was refused, or its
 weight), under the same id, within the time that an order may wait. Whatever is no clear word leaves it UNKNOWN.
@@ -12,12 +12,26 @@ from njord.core.contracts import BrokerOrderReq
 from njord.core.types import OrderReason, OrderStatus, Severity
 from njord.venues.binance_books import Books
 from njord.venues.binance_chores import Chores
-from njord.venues.binance_dialect import Params, Reader, Unreadable, WireOrder, order_params, read, wire_type
-from njord.venues.binance_errors import Meaning, Verdict, judge
+from njord.venues.binance_dialect import (
+    Params,
+    Reader,
+    Unreadable,
+    WireOrder,
+    order_params,
+    wire_type,
+)
+from njord.venues.binance_errors import Meaning, Verdict
 from njord.venues.binance_options import CoreOptions
 from njord.venues.binance_orders import Tracked
 from njord.venues.binance_outbox import Errand, Outbox, Outcome
-from njord.venues.broker_wire import Answer, Lane, Notice, Word
+from njord.venues.binance_replacement import (
+    PATH,
+    Replacement,
+    read_placement,
+    read_replacement,
+    replace_params,
+)
+from njord.venues.broker_wire import Lane, Notice, Word
 
 
 class _Placing(msgspec.Struct, eq=False):
@@ -25,8 +39,11 @@ class _Placing(msgspec.Struct, eq=False):
     reader: Reader
     params: Params
     until_ns: int  # Sent by then, or not at all.
+    path: str = "order"
     errand: Errand | None = None
     is_repeated: bool = False
+    replaces: Tracked | None = None
+    on_untried: Callable[[], None] | None = None
 
 
 class Places:
@@ -61,14 +78,47 @@ class Places:
         self._judged = judged
         self._waiting: dict[str, _Placing] = {}
 
-    def place(self, req: BrokerOrderReq, reader: Reader, now_ns: int) -> None:
+    def place(self, req: BrokerOrderReq, now_ns: int) -> Tracked:
         """Let an order wait for its turn; the rules were asked before."""
+        order, reader, type_ = self._add(req)
+        params = order_params(req, reader.instrument, type_)
+        self._queue(_Placing(order, reader, params, self._until_ns(now_ns)))
+        return order
+
+    def replace(
+        self, old: Tracked, req: BrokerOrderReq, on_untried: Callable[[], None], now_ns: int
+    ) -> Tracked:
+        """Let an order wait for its turn that takes the place of another one, of which nothing has filled.
+
+        Args:
+            old: The other one.
+            req: As for `place`.
+            on_untried: Told if the venue could not cancel it, so that nothing was done; the new order is forgotten.
+            now_ns: The time.
+        """
+        order, reader, type_ = self._add(req)
+        params = replace_params(old.client_order_id, req, reader.instrument, type_)
+        self._queue(
+            _Placing(
+                order,
+                reader,
+                params,
+                self._until_ns(now_ns),
+                PATH,
+                replaces=old,
+                on_untried=on_untried,
+            )
+        )
+        return order
+
+    def _add(self, req: BrokerOrderReq) -> tuple[Tracked, Reader, str]:
         type_ = wire_type(req)
         assert type_ is not None
-        order = self._books.tracker.add(req)
         self._books.activity += 1
-        params = order_params(req, reader.instrument, type_)
-        self._queue(_Placing(order, reader, params, now_ns + max(1, self._options.place_wait_ns)))
+        return self._books.tracker.add(req), self._books.readers[req.instrument], type_
+
+    def _until_ns(self, now_ns: int) -> int:
+        return now_ns + max(1, self._options.place_wait_ns)
 
     def withdraw(self, order: Tracked, now_ns: int) -> bool:
         """End an order that has not left; say whether it had not."""
@@ -91,7 +141,7 @@ class Places:
 
         self._waiting[placing.order.client_order_id] = placing
         placing.errand = Errand(
-            lane=Lane.PLACE, method="POST", path="order", params=placing.params, weight=1, is_order=True,
+            lane=Lane.PLACE, method="POST", path=placing.path, params=placing.params, weight=1, is_order=True,
             on_answer=on_answer, refusal=self._refusal, on_refused=on_refused, give_up_ns=placing.until_ns, on_given_up=on_given_up,
         )  # fmt: skip
         self._outbox.put(placing.errand)
@@ -102,14 +152,17 @@ class Places:
         self._books.activity += 1
         order.sent_ns = order.sent_ns or sent_ns
         order.may_arrive_until_ns = sent_ns + self._options.absent_ns
-        verdict = judge(outcome)
+        found = self._read(placing, outcome, sent_ns, now_ns)
+        verdict = found.verdict
         meaning = verdict.meaning
-        if meaning is Meaning.DONE and isinstance(outcome, Answer):
+        if found.placed is not None:
             try:
-                self._placed(placing, outcome.body, sent_ns, now_ns)
+                self._placed(placing, found.placed, sent_ns, now_ns)
             except Unreadable as error:
                 verdict = Verdict(meaning=Meaning.UNKNOWN, evidence=str(error))
                 self._doubt(order, verdict, now_ns)
+        elif found.is_untried and placing.on_untried is not None and self._books.tracker.forget(order):
+            placing.on_untried()
         elif meaning in (Meaning.REFUSED, Meaning.UNSENT):
             self._refuse(placing, verdict.reason, verdict.evidence, now_ns)
         elif meaning is Meaning.KEY:
@@ -122,12 +175,25 @@ class Places:
         if order.is_cancel_wanted and order.end is None and order.client_order_id in self._books.tracker.open:
             self._chores.ensure(("cancel", order.client_order_id), now_ns)
 
-    def _placed(self, placing: _Placing, body: bytes, sent_ns: int, now_ns: int) -> None:
+    # What the answer says of the new order; what it says of a replaced one is taken at once, as it came first.
+    def _read(self, placing: _Placing, outcome: Outcome, sent_ns: int, now_ns: int) -> Replacement:
+        old = placing.replaces
+        if old is None:
+            return read_placement(outcome)
+        found = read_replacement(outcome)
+        old.note(f"to be replaced: {found.verdict.evidence or 'done'}")
+        try:
+            if found.canceled is None:
+                raise Unreadable("nobody has said that it was canceled")
+            view = placing.reader.named(found.canceled, old.client_order_id)
+            self._books.view(old, view, sent_ns, now_ns)
+        except Unreadable:
+            self._chores.want(("order", old.client_order_id), now_ns)
+        return found
+
+    def _placed(self, placing: _Placing, wire: WireOrder, sent_ns: int, now_ns: int) -> None:
         order, reader = placing.order, placing.reader
-        wire = read(body, WireOrder)
-        view, fills = reader.order(wire), reader.fills(wire)
-        if view.client_order_id != order.client_order_id:
-            raise Unreadable(f"placed {order.client_order_id}, got {view.client_order_id[:40]!a}")
+        view, fills = reader.named(wire, order.client_order_id), reader.fills(wire)
         self._books.fills(order, fills, now_ns)
         self._books.view(order, view, sent_ns, now_ns)
 

@@ -278,9 +278,7 @@ class Queries:
         reader = self._books.readers[order.req.instrument]
 
         def take(body: bytes, asked_ns: int, now_ns: int) -> None:
-            view = reader.order(read(body, WireOrder))
-            if view.client_order_id != order.client_order_id:
-                raise Unreadable(f"asked for {order.client_order_id}, got {view.client_order_id[:40]!a}")
+            view = reader.named(read(body, WireOrder), order.client_order_id)
             order.note(f"asked: the venue says {view.status}")
             self._books.view(order, view, asked_ns, now_ns)
 
@@ -326,9 +324,7 @@ class Queries:
         reader = self._books.readers[order.req.instrument]
 
         def take(body: bytes, asked_ns: int, now_ns: int) -> None:
-            view = reader.order(read(body, WireOrder))
-            if view.client_order_id != order.client_order_id:
-                raise Unreadable(f"canceled {order.client_order_id}, got {view.client_order_id[:40]!a}")
+            view = reader.named(read(body, WireOrder), order.client_order_id)
             self._books.activity += 1
             self._books.view(order, view, asked_ns, now_ns)
             if order.end is None:

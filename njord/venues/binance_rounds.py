@@ -6,6 +6,7 @@ happened meanwhile are seen. Only answers to questions that were asked after its
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from njord.core.units import EXACT, NS_PER_MINUTE, NS_PER_S
 from njord.venues.binance_chores import Key
 from njord.venues.broker_wire import Notice
 
+STRANGER: Final = "another account answers than the one that is traded for; it is not believed"
 Totals = dict[str, Decimal]
 AHEAD_MS = 1000  # A time from further ahead is from before the venue's clock was set back.
 _AGREED = 3  # One answer may be somebody else's; who is told the account's number does not have to guess.
@@ -149,5 +151,4 @@ class Stranger:
         return Notice(severity=Severity.INFO, title="the right account answers again", message=message)
 
     def _notice(self, message: str) -> Notice:
-        title = "another account answers than the one that is traded for; it is not believed"
-        return Notice(severity=Severity.WARNING, title=title, message=message)
+        return Notice(severity=Severity.WARNING, title=STRANGER, message=message)

@@ -91,22 +91,55 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...] = ()
 
 
+class KnownLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """An order at the venue behind one of ours: the first, or one that replaced it (`core/ids.py`: `leg_id`).
+
+    Attributes:
+        revision: How many amendments were sent up to it; 0 = the first.
+        qty_lots: Of it alone.
+        venue_order_id: Empty if the venue's answer was never journaled.
+        filled_lots: By the fills in the journal.
+        trade_ids: Of those fills.
+    """
+
+    revision: int = 0
+    qty_lots: int
+    venue_order_id: str = ""
+    filled_lots: int = 0
+    trade_ids: tuple[str, ...] = ()
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order is to become; 0 = unchanged.
+
+    Attributes:
+        revision: Of the leg that it makes.
+        is_of_before: It was asked for before a restart: nobody knows whether it was sent.
+    """
+
+    revision: int
+    qty_lots: int
+    limit_price_ticks: int
+    trigger_price_ticks: int
+    is_of_before: bool = False
+
+
 class KnownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order of ours, from the journal, when a session goes on.
 
     Attributes:
-        req: As it was sent, or was about to be.
-        venue_order_id: Empty if the venue's answer was never journaled.
-        filled_lots: By the fills in the journal.
-        trade_ids: Of those fills.
+        req: As it was sent, or was about to be; after amendments with what holds now.
+        legs: At the venue, oldest first; the last one holds.
         has_ended: Whether its terminal update is journaled.
+        n_amendments: That were ever asked for.
+        amendments: Of these the ones without an answer, oldest first.
     """
 
     req: BrokerOrderReq
-    venue_order_id: str
-    filled_lots: int
-    trade_ids: tuple[str, ...]
+    legs: tuple[KnownLeg, ...]
     has_ended: bool
+    n_amendments: int = 0
+    amendments: tuple[Amendment, ...] = ()
 
 
 class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ CCXT_MIN = (4, 5, 90)  # Older ones stall for good after a burst of frames with 
 _SIGNED = {
     ("POST", "order"): "privatePostOrder",
     ("POST", "order/test"): "privatePostOrderTest",
+    ("POST", "order/cancelReplace"): "privatePostOrderCancelReplace",
     ("DELETE", "order"): "privateDeleteOrder",
     ("GET", "order"): "privateGetOrder",
     ("DELETE", "openOrders"): "privateDeleteOpenOrders",
@@ -136,7 +137,8 @@ class CcxtBroker:
         params = dict(ask.params)
         if ask.is_signed:
             params["recvWindow"] = str(ask.recv_window_ms)
-            if (ask.method, ask.path) == ("POST", "order") and not params.get("newClientOrderId"):
+            is_order = ask.method == "POST" and ask.path.partition("/")[0] == "order"
+            if is_order and not params.get("newClientOrderId"):
                 raise InvariantError("an order without an id of ours is never sent")
         await getattr(self._rest, method)(params)
 

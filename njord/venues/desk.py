@@ -19,7 +19,7 @@ from njord.core.instrument import Instrument
 from njord.core.types import BUY, SELL, InstrumentKind, OrderReason, OrderStatus
 from njord.core.units import EXACT, FOREVER_NS, ZERO, round_down, round_up
 from njord.venues.fees import FeeMeter, FeeModel
-from njord.venues.kept import KeptFills, KeptOrders
+from njord.venues.kept import BriefOrders, KeptFills, KeptOrders
 from njord.venues.links import Links
 from njord.venues.margin import CashAccount, PerpetualAccount
 from njord.venues.terms import VenueTerms
@@ -50,10 +50,16 @@ class Desk:
         fees: What a fill costs.
         terms: The account's kind, and what the venue does to it.
         cash: Opening balance.
+        keeps_history: Whether anybody will ask for fills, or for orders that have ended.
     """
 
     def __init__(
-        self, instruments: Sequence[Instrument], fees: FeeModel, terms: VenueTerms, cash: Decimal
+        self,
+        instruments: Sequence[Instrument],
+        fees: FeeModel,
+        terms: VenueTerms,
+        cash: Decimal,
+        keeps_history: bool = True,
     ) -> None:
         self.instruments = tuple(instruments)
         self.terms = terms
@@ -71,8 +77,9 @@ class Desk:
         self.links = Links()
         self._meter = FeeMeter(fees)
         self.floors: dict[int, Floor] = {}
-        self.orders = KeptOrders()  # All that were ever placed.
-        self.fills = [KeptFills(self.orders) for _ in instruments]
+        kept = KeptOrders()
+        self.orders = kept if keeps_history else BriefOrders()  # All that were ever placed.
+        self.fills = [KeptFills(kept) for _ in instruments] if keeps_history else []
         self.outbox: list[BrokerReport] = []
         self._n_trades = 0
         self._n_orders = 0
@@ -89,9 +96,8 @@ class Desk:
         self._n_orders += 1
         order = working(req, str(self._n_orders))
         order.number = number
-        kept, name = self.orders, req.client_order_id
-        self.book[req.instrument][name] = kept.working[name] = order
-        kept.names.append(name)
+        self.book[req.instrument][req.client_order_id] = order
+        self.orders.add(order)
         self.n_working += 1
         if not order.is_plain:
             self.links.add(req)
@@ -144,7 +150,8 @@ class Desk:
             is_maker=is_maker,
             ts_venue_ns=ts_venue_ns,
         )
-        self.fills[index].add(fill, order.number)
+        if self.fills:
+            self.fills[index].add(fill, order.number)
         self.outbox.append(fill)
         order.filled_lots += lots
         if self._is_perpetual[index]:
@@ -188,8 +195,8 @@ class Desk:
 
     def filled_lots(self, client_order_id: str) -> int:
         """Return what an order has filled, 0 if it was never placed."""
-        order = self.orders.working.get(client_order_id) or self.orders.ended(client_order_id)
-        return order.filled_lots if order is not None else 0
+        order = self.orders.working.get(client_order_id)
+        return order.filled_lots if order is not None else self.orders.filled_lots(client_order_id) or 0
 
     def exits_of(self, order: Working) -> Iterator[Working]:
         """Yield the working exits of an entry, oldest first."""

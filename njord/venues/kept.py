@@ -1,13 +1,17 @@
 """What can a simulated venue still be asked about? Every order that was ever placed, and every fill; those that have ended
-are packed, because a long run has hundreds of thousands.
+are packed, because a long run has hundreds of thousands. Where nobody will ask, `BriefOrders` remembers what its own
+rules need.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import chain
 from struct import Struct
 from typing import Final
 
 from njord.core.columns import BATCH, Rows, TextColumn, TextIndex, Words
 from njord.core.contracts import BrokerFill, BrokerOrderUpdate
+from njord.core.errors import VenueRejected
 from njord.core.types import BUY, SELL, OrderReason, OrderStatus, OrderType
 from njord.venues.working import Working
 
@@ -24,27 +28,24 @@ class KeptOrders:
     The venue's own name of an order is how many there were with it. An id that is not packed yet belongs to an order that
     works, or to one of the last words that are not packed yet either.
 
-    An order is taken in by its place in `working`, and its id in `names` as its number says.
-
     Attributes:
-        working: By client order id.
-        names: The newest ids, not packed yet.
+        working: By client order id; only to be looked at.
     """
 
-    __slots__ = ("_ended", "_ids", "_latest", "_rows", "_symbols", "_unseen", "names", "working")
+    __slots__ = ("_ended", "_ids", "_latest", "_names", "_rows", "_symbols", "_unseen", "working")
 
     def __init__(self) -> None:
         self.working: dict[str, Working] = {}
         self._latest: dict[str, BrokerOrderUpdate] = {}  # Of those that have ended, not packed yet.
         self._ended: list[int] = []  # Their numbers.
         self._unseen: dict[str, BrokerOrderUpdate] = {}  # Of the few that ended on their way here.
-        self.names: list[str] = []
+        self._names: list[str] = []  # The newest ids, not packed yet.
         self._ids = TextIndex()
         self._symbols = Words()
         self._rows = bytearray()
 
     def __len__(self) -> int:
-        return len(self._ids) + len(self.names)
+        return len(self._ids) + len(self._names)
 
     def __contains__(self, client_order_id: str) -> bool:
         return (
@@ -57,7 +58,13 @@ class KeptOrders:
     def id_at(self, number: int) -> str:
         """Return the client order id of the order with this number."""
         n_packed = len(self._ids)
-        return self._ids[number] if number < n_packed else self.names[number - n_packed]
+        return self._ids[number] if number < n_packed else self._names[number - n_packed]
+
+    def add(self, order: Working) -> None:
+        """Take in a new order, whose number is how many came before."""
+        name = order.req.client_order_id
+        self.working[name] = order
+        self._names.append(name)
 
     def end(self, order: Working, update: BrokerOrderUpdate) -> None:
         """Keep the last word on an order."""
@@ -99,10 +106,15 @@ class KeptOrders:
             trigger_price_ticks=trigger,
         )
 
+    def filled_lots(self, client_order_id: str) -> int | None:
+        """Return what an order that has ended has filled; None if it works, or was never seen."""
+        word = self.ended(client_order_id)
+        return None if word is None else word.filled_lots
+
     # Room for every id that came, and what has ended since the last time.
     def _pack(self) -> None:
-        self._ids.extend(self.names)
-        self.names.clear()
+        self._ids.extend(self._names)
+        self._names.clear()
         rows, pack_into, size, symbols = self._rows, _ENDED.pack_into, _ENDED.size, self._symbols
         rows += bytes(len(self._ids) * size - len(rows))
         for number, update in zip(self._ended, self._latest.values(), strict=True):
@@ -122,6 +134,55 @@ class KeptOrders:
             )
         self._ended.clear()
         self._latest.clear()
+
+
+class BriefOrders:
+    """Orders of a venue that nobody asks about those that have ended: their ids, and what each has filled.
+
+    Attributes:
+        working: By client order id; only to be looked at.
+    """
+
+    __slots__ = ("_filled", "working")
+
+    def __init__(self) -> None:
+        self.working: dict[str, Working] = {}
+        self._filled: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids of all, those that have ended first."""
+        return chain(self._filled, self.working)
+
+    def __contains__(self, client_order_id: str) -> bool:
+        return client_order_id in self._filled or client_order_id in self.working
+
+    def add(self, order: Working) -> None:
+        """Take in a new order."""
+        self.working[order.req.client_order_id] = order
+
+    def end(self, order: Working, update: BrokerOrderUpdate) -> None:
+        """Keep what an order has filled."""
+        name = update.client_order_id
+        del self.working[name]
+        self._filled[name] = update.filled_lots
+
+    def end_unseen(self, update: BrokerOrderUpdate) -> None:
+        """Keep the id of an order that was never taken in."""
+        self._filled[update.client_order_id] = update.filled_lots
+
+    def ended(self, client_order_id: str) -> BrokerOrderUpdate | None:
+        """Return None if an order was never seen.
+
+        Raises:
+            VenueRejected: It has ended: the last word on it is not kept.
+        """
+        if client_order_id in self._filled:
+            raise VenueRejected(f"order {client_order_id} has ended, and this venue keeps no history")
+        return None
+
+    def filled_lots(self, client_order_id: str) -> int | None:
+        """Return what an order that has ended has filled; None if it works, or was never seen."""
+        return self._filled.get(client_order_id)
 
 
 _FILL: Final = Struct("<qqqqiH?")

@@ -183,8 +183,8 @@ class LiveBroker:
         return self._queries.open_orders(symbol)
 
     def fetch_balances(self) -> Sequence[BalanceSnapshot]:
-        """Return what the account holds now."""
-        return self._queries.balances()
+        """Return what the account holds now; an answer of another account than the one known is refused."""
+        return self._queries.balances(self.account_uid)
 
     def server_time(self) -> int:
         """Return the venue's clock, asked now."""

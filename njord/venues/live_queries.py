@@ -7,9 +7,12 @@ that there is nothing, never that nobody knows.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from njord.core.clock import Clock
 from njord.core.contracts import BalanceSnapshot, BrokerFill, BrokerOrderUpdate
 from njord.core.errors import ConfigError, VenueError, VenueRejected, VenueUnavailable
+from njord.core.ids import order_of
 from njord.core.instrument import Instrument
 from njord.core.types import OrderReason, OrderStatus, OrderType, TimeInForce
 from njord.venues.binance_dialect import (
@@ -74,7 +77,10 @@ class LiveQueries:
         self._readers = {each.symbol: Reader(each) for each in instruments}
 
     def order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
-        """Return one order, None if the venue does not know it now."""
+        """Return one order as the venue has it under that very name, None if it does not know it now.
+
+        Of an order that was amended that is its first leg; `open_orders` has the one that works.
+        """
         reader = self._reader(symbol)
         answer = self._ask("order", (("symbol", reader.symbol), ("origClientOrderId", client_order_id)))
         if judge(answer).meaning in (Meaning.ABSENT, Meaning.ARCHIVED):
@@ -97,22 +103,28 @@ class LiveQueries:
             for row in rows:
                 if row.order_id not in names:
                     names[row.order_id] = self._name(reader, row.order_id)
-                found.append(fill_word(names[row.order_id], reader.trade(row)))
+                found.append(fill_word(order_of(names[row.order_id]), reader.trade(row)))
             if len(rows) < TRADES_PAGE:
                 return found
             next_id = rows[-1].id + 1
         raise VenueUnavailable(f"more than {_PAGES_MAX} pages of trades of {symbol}")
 
     def open_orders(self, symbol: str | None) -> list[BrokerOrderUpdate]:
-        """Return all working orders of one symbol, or of all that are traded here."""
+        """Return all working orders of one symbol, or of all that are traded here; an amended one under its own name."""
         params: Params = () if symbol is None else (("symbol", self._reader(symbol).symbol),)
         readers = {reader.symbol: reader for reader in self._readers.values()}
         rows = self._read(self._ask("openOrders", params), list[_Order])
-        return [_update(readers[row.symbol], row) for row in rows if row.symbol in readers]
+        updates = [_update(readers[row.symbol], row) for row in rows if row.symbol in readers]
+        return [replace(each, client_order_id=order_of(each.client_order_id)) for each in updates]
 
-    def balances(self) -> tuple[BalanceSnapshot, ...]:
-        """Return what the account holds."""
-        return balances(self._read(self._ask("account", ()), WireAccount))
+    def balances(self, account_uid: int) -> tuple[BalanceSnapshot, ...]:
+        """Return what the account of that number holds; 0 = of whichever answers."""
+        account = self._read(self._ask("account", ()), WireAccount)
+        if account_uid and account.uid != account_uid:
+            raise Unreadable(
+                f"asked for the balances of account {account_uid}, account {account.uid} answered"
+            )
+        return balances(account)
 
     def server_time(self) -> int:
         """Return the venue's clock, in epoch ns."""

@@ -77,9 +77,9 @@ class CashAccount:
         if not is_same_side or held_after.copy_abs() > held.copy_abs():
             if reduce_only:
                 return OrderReason.REDUCE_ONLY
-            if held_after < 0 and not self._may_short[index]:
+            if held_after < ZERO and not self._may_short[index]:
                 return OrderReason.INSUFFICIENT_FUNDS
-            if self._backing(index, cash_after, held_after, price_ticks) < 0:
+            if self._backing(index, cash_after, held_after, price_ticks) < ZERO:
                 return OrderReason.INSUFFICIENT_FUNDS
         self.cash, self.held[index] = cash_after, held_after
         return None
@@ -90,7 +90,7 @@ class CashAccount:
         backing, gross = cash, ZERO
         for other, instrument in enumerate(self._instruments):
             qty = held if other == index else self.held[other]
-            if qty < 0 or (self._is_lent and qty):
+            if qty < ZERO or (self._is_lent and qty):
                 ticks = price_ticks if other == index else self._marks[other]
                 worth = _multiply(qty, instrument.price(ticks))
                 backing = _add(backing, worth)

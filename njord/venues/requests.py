@@ -28,7 +28,7 @@ class Requests:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._filters = FilterCheck(desk.instruments)
+        self._filters = FilterCheck(desk.instruments, lambda index: len(desk.book[index]))
 
     def place(self, req: BrokerOrderReq, ts_ns: int) -> Working | OrderReason:
         """Admit an order that arrives at `ts_ns`, or return why it is refused."""
@@ -64,10 +64,10 @@ class Requests:
         if req.after_client_order_id:
             name = req.after_client_order_id
             if name not in desk.orders.working:
-                entry = desk.orders.ended(name)
-                if entry is not None:
-                    lots = min(lots, desk.links.left_to_close(req, 0, entry.filled_lots))
-                if entry is None or lots <= 0:
+                filled_lots = desk.orders.filled_lots(name)
+                if filled_lots is not None:
+                    lots = min(lots, desk.links.left_to_close(req, 0, filled_lots))
+                if filled_lots is None or lots <= 0:
                     return OrderReason.ENTRY_ENDED
         return lots
 
@@ -117,8 +117,8 @@ class Requests:
         if trigger != order.trigger_ticks and order.is_triggered:
             return False
         index = order.req.instrument
-        price = limit or trigger or self._desk.marks[index]
-        if self._filters.numbers(index, ts_ns, qty_lots, limit, trigger, price) is not None:
+        mark, side = self._desk.marks[index], order.req.side
+        if self._filters.numbers(index, side, ts_ns, qty_lots, limit, trigger, mark) is not None:
             return False
         floor = self._desk.floors.get(index)
         return floor is None or floor.amend(order, qty_lots, limit, trigger)

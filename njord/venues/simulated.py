@@ -75,6 +75,8 @@ class SimulatedVenue(Desk):
         terms: What it assumes of fills, the way there and the account.
         cash: Opening balance of `report_asset`.
         report_asset: The quote asset of all instruments.
+        keeps_history: Whether it will be asked for fills, or for orders that have ended: a run that records its own need
+            not keep the venue's too.
 
     Attributes:
         n_working: How many orders are open.
@@ -89,8 +91,10 @@ class SimulatedVenue(Desk):
         terms: VenueTerms,
         cash: Decimal,
         report_asset: str,
+        *,
+        keeps_history: bool = True,
     ) -> None:
-        super().__init__(instruments, fees, terms, cash)
+        super().__init__(instruments, fees, terms, cash, keeps_history)
         self._report_asset = report_asset
         self._requests = Requests(self)
         self._bars = BarMarket(self)
@@ -131,13 +135,24 @@ class SimulatedVenue(Desk):
         return self._requests.change(req, req.ts_ns)
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
-        """Return the last state of one order, None if it was never placed."""
+        """Return the last state of one order, None if it was never placed.
+
+        Raises:
+            VenueRejected: It has ended, and history is not kept.
+        """
         order = self.orders.working.get(client_order_id)
         return _state(order) if order is not None else self.orders.ended(client_order_id)
 
     def fetch_trades(self, symbol: str, after_trade_id: str) -> Sequence[BrokerFill]:
-        """Return the fills of `symbol` after a trade id ("" = all), oldest first."""
-        fills = self.fills[self._index(symbol)]
+        """Return the fills of `symbol` after a trade id ("" = all), oldest first.
+
+        Raises:
+            VenueRejected: The symbol is not traded here, or fills are not kept.
+        """
+        index = self._index(symbol)
+        if not self.fills:
+            raise VenueRejected("this venue keeps no history")
+        fills = self.fills[index]
         after = int(after_trade_id or 0)
         return [fill for fill in fills if int(fill.venue_trade_id) > after]
 

@@ -28,7 +28,7 @@ class Slippage:
 
     def paid_ticks(self, seen_ticks: int, sign: int, qty_lots: int, volume_lots: int) -> int:
         """Return what a taker pays for `qty_lots` where the price `seen_ticks` was; at least 1 tick."""
-        slipped = worse_ticks(seen_ticks, sign, *self._fixed)
+        slipped = worse_ticks(seen_ticks, sign, self._fixed[0], self._fixed[1])
         if self._impact is None:
             return slipped
         impact = self._impact(seen_ticks, *self._rate, qty_lots, volume_lots or qty_lots)

@@ -8,7 +8,7 @@ words are those of the engine's messages, without ids and times, quantities in b
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,17 @@ class Stage(Protocol):
     def ask(self, what: str, argument: str) -> list[str]:
         """Ask the broker, and return its answer in words."""
 
+    def passes(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def try_out(self, do: Callable[[Any], Iterable[str]]) -> list[str]:
+        """Do something beside the broker, and return what came of it in words."""
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """A stage whose venue others use too, whose way to it may fail, and whose session may be killed."""
+
     def deed(self, deed: Mapping[str, Any]) -> None:
         """Let the world do something to the account or the venue."""
 
@@ -69,36 +80,33 @@ class Stage(Protocol):
     def no_faults(self) -> None:
         """End all faults."""
 
-    def passes(self, seconds: float) -> None:
-        """Let time pass."""
-
     def stop(self) -> None:
         """End the broker and its host as a killed process would."""
 
     def start(self) -> None:
         """Go on from the journal."""
 
-    def try_out(self, do: Callable[[Any], Iterable[str]]) -> list[str]:
-        """Do something beside the broker, and return what came of it in words."""
-
 
 # --- what is done ---------------------------------------------------------------------------------------------------
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(Protocol):
     """Something that is done."""
 
     @property
     def words(self) -> str:
         """Say it."""
-        raise NotImplementedError
 
     def act(self, stage: Stage) -> list[str]:
         """Do it; return what is heard at once."""
-        raise NotImplementedError
 
 
-class Order(Step, frozen=True, kw_only=True):
+def _troubled(stage: Stage) -> Troubled:
+    assert isinstance(stage, Troubled), "this step needs a stage that has such trouble; see Card.where"
+    return stage
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order; `name` is the card's for it."""
 
     name: str
@@ -131,7 +139,7 @@ class Order(Step, frozen=True, kw_only=True):
         return []
 
 
-class Cancel(Step, frozen=True, kw_only=True):
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     """A cancel."""
 
     name: str
@@ -147,7 +155,7 @@ class Cancel(Step, frozen=True, kw_only=True):
         return []
 
 
-class Amend(Step, frozen=True, kw_only=True):
+class Amend(msgspec.Struct, frozen=True, kw_only=True):
     """An amendment; what is empty stays as it is."""
 
     name: str
@@ -177,7 +185,7 @@ class Print(msgspec.Struct, frozen=True):
     price: str
 
 
-class Market(Step, frozen=True, kw_only=True):
+class Market(msgspec.Struct, frozen=True, kw_only=True):
     """The market moves: levels are set (quantity 0 = gone), then there are public trades."""
 
     bids: Mapping[str, str] = {}
@@ -198,7 +206,7 @@ class Market(Step, frozen=True, kw_only=True):
         return []
 
 
-class Ask(Step, frozen=True, kw_only=True):
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """A question to the broker: `order`, `open_orders`, `trades`, `balances`, `rules` or `time`.
 
     Attributes:
@@ -221,7 +229,7 @@ class Ask(Step, frozen=True, kw_only=True):
         return stage.ask(self.what, self.of)
 
 
-class Deed(Step, frozen=True, kw_only=True):
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """What the account's owner or the venue does: see `njord/exchange/operator.py`."""
 
     told: str
@@ -234,11 +242,11 @@ class Deed(Step, frozen=True, kw_only=True):
 
     def act(self, stage: Stage) -> list[str]:
         """Do it."""
-        stage.deed(self.deed)
+        _troubled(stage).deed(self.deed)
         return []
 
 
-class Fault(Step, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A fault of the catalogue (`njord/exchange/fault_plan.py`) from here on, `count` times at most."""
 
     fault: str
@@ -252,11 +260,11 @@ class Fault(Step, frozen=True, kw_only=True):
 
     def act(self, stage: Stage) -> list[str]:
         """Do it."""
-        stage.fault(self.fault, self.params)
+        _troubled(stage).fault(self.fault, self.params)
         return []
 
 
-class NoFaults(Step, frozen=True, kw_only=True):
+class NoFaults(msgspec.Struct, frozen=True, kw_only=True):
     """All is well again."""
 
     @property
@@ -266,11 +274,11 @@ class NoFaults(Step, frozen=True, kw_only=True):
 
     def act(self, stage: Stage) -> list[str]:
         """Do it."""
-        stage.no_faults()
+        _troubled(stage).no_faults()
         return []
 
 
-class Passes(Step, frozen=True, kw_only=True):
+class Passes(msgspec.Struct, frozen=True, kw_only=True):
     """Time goes by."""
 
     seconds: float
@@ -286,7 +294,7 @@ class Passes(Step, frozen=True, kw_only=True):
         return []
 
 
-class Killed(Step, frozen=True, kw_only=True):
+class Killed(msgspec.Struct, frozen=True, kw_only=True):
     """The session is gone."""
 
     @property
@@ -296,11 +304,11 @@ class Killed(Step, frozen=True, kw_only=True):
 
     def act(self, stage: Stage) -> list[str]:
         """Do it."""
-        stage.stop()
+        _troubled(stage).stop()
         return []
 
 
-class Resumed(Step, frozen=True, kw_only=True):
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """The session is back."""
 
     @property
@@ -310,11 +318,11 @@ class Resumed(Step, frozen=True, kw_only=True):
 
     def act(self, stage: Stage) -> list[str]:
         """Do it."""
-        stage.start()
+        _troubled(stage).start()
         return []
 
 
-class Try(Step, frozen=True, kw_only=True):
+class Try(msgspec.Struct, frozen=True, kw_only=True):
     """Something done beside the broker, such as the same with CCXT alone; `do` is given the stage."""
 
     told: str
@@ -367,6 +375,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         options: Of `ExchangeOptions`.
+        rules: Of the instrument, beside those of every card.
         stream: How the account's stream is opened: signature, listen_key, or none: then only answers tell.
         balances: Opening balances.
         own_addresses: The adapter dials the venue's own addresses, by https; all of them lead to the exchange.
@@ -374,10 +383,16 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     options: Mapping[str, Any] = {}
+    rules: Mapping[str, Any] = {}
     stream: str = "signature"
     balances: Mapping[str, str] = msgspec.field(default_factory=lambda: BALANCES)
     own_addresses: bool = False
     is_own: bool = True
+
+    @property
+    def instrument(self) -> Instrument:
+        """What is traded."""
+        return msgspec.structs.replace(BTC, **self.rules)
 
 
 SHARED = Setup(is_own=False)

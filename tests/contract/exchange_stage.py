@@ -34,7 +34,7 @@ from njord.venues.binanceus import ShellOptions
 from njord.venues.broker_core import BrokerCore
 from njord.venues.ccxt_broker_door import Way
 from njord.venues.live_broker import LiveBroker, LiveOptions
-from tests.contract.cards import ASKS, BIDS, BTC, LAST, Order, Setup, Where
+from tests.contract.cards import ASKS, BIDS, LAST, Order, Setup, Where
 from tests.contract.heard import ACCOUNT, Ear, cancel_event, order_event
 from tests.contract.script_market import ScriptMarket
 from tests.contract.stages import BEGIN_NS, PASS_NS, BaseStage, ScriptClock
@@ -47,6 +47,7 @@ _ROOMY = {"weight_per_minute": 1_000_000, "orders_per_10s": 10_000}
 _MISSING_REPORTS = "A10"
 _STEP_S = 0.5
 _STEPS_MAX = 100
+_WORKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
 
 class OnScriptTime:
@@ -95,6 +96,7 @@ class ExchangeStage(BaseStage):
 
     Attributes:
         exchange: What is served.
+        instrument: What is traded there.
         served: Its thread.
         resolver: Which hosts were asked for, where the venue's own addresses are used.
     """
@@ -107,9 +109,10 @@ class ExchangeStage(BaseStage):
         now_ns = self.clock.now_ns()
         balances = {asset: Decimal(qty) for asset, qty in setup.balances.items()}
         account = AccountSpec(name=ACCOUNT, key=KEY, secret=SECRET, balances=balances)
+        self.instrument = setup.instrument
         options = ExchangeOptions(**{**_ROOMY, **setup.options})
         self.tape.reset(now_ns, BIDS, ASKS, LAST)
-        self.exchange = Exchange(ScriptMarket(BTC, self.tape, now_ns), [account], options, now_ns)
+        self.exchange = Exchange(ScriptMarket(self.instrument, self.tape, now_ns), [account], options, now_ns)
         self.nemesis = Nemesis(self.exchange, FaultPlan(), 1, now_ns, (ACCOUNT,), (KEY,))
         self.exchange.advance(now_ns)  # What is compiled is compiled now.
         self.stream = StreamKind(setup.stream)
@@ -142,25 +145,25 @@ class ExchangeStage(BaseStage):
         )
 
         def make_core(known: Any, cursors: Mapping[str, str]) -> BrokerCore:
-            return BinanceBrokerCore([BTC], options, known, cursors, jitter=Random(1))
+            return BinanceBrokerCore([self.instrument], options, known, cursors, jitter=Random(1))
 
         endpoint = None if self._is_at_home else self.served.address.rest
         shell = ShellOptions(endpoint=endpoint, stream_open_s=_PATIENCE_S, stream_silent_s=2 * _PATIENCE_S)
         self.broker = LiveBroker(
             make_core,
             CanaryKeys(),
-            [BTC],
+            [self.instrument],
             self.clock,
             options=LiveOptions(shell=shell, place_within_s=_PATIENCE_S, query_within_s=_PATIENCE_S),
             way=self._way,
         )
         self._host = LiveHost(
-            self.ear, self.ear.account, Gateway(self.broker, [BTC], ACCOUNT), [BTC], [100], ACCOUNT,
-            LiveRecorder([BTC]), self.clock,
+            self.ear, self.ear.account, Gateway(self.broker, [self.instrument], ACCOUNT), [self.instrument], [100],
+            ACCOUNT, LiveRecorder([self.instrument]), self.clock,
         )  # fmt: skip
         if before is not None:
             self._replay(before)
-            known = known_orders(self._host, [BTC])
+            known = known_orders(self._host, [self.instrument])
         self.broker.start(known, cursors, self._spoken.set)
         for _ in range(_STEPS_MAX):  # Some questions are repeated after a while.
             assert self._wait(self._is_idle)
@@ -237,9 +240,9 @@ class ExchangeStage(BaseStage):
     def _settle(self) -> None:
         if self._is_active():
             self._flush()
-            for order in self.broker.fetch_open_orders(None):
-                if order.client_order_id in self._host.words.orders:
-                    self._end_unheard(order.client_order_id)
+            orders = self._host.words.orders
+            for name in [name for name, order in orders.items() if order.status in _WORKING]:
+                self._end_unheard(name)
         self._wait(self._is_idle)
         if not self._wait(self._books_are_true):
             self.ear.lines.append("the books are not the venue's")

@@ -3,7 +3,6 @@
 from njord.core.types import BUY, LIMIT, SELL, OrderType, TimeInForce
 from tests.contract.cards import (
     EXCHANGE_ONLY,
-    Amend,
     Ask,
     Cancel,
     Card,
@@ -213,21 +212,6 @@ CARDS = (
         ),
         why="Binance.US has no stop at market, no trailing stop and no expiry time for an order; the simulated venue "
         "has them all, and a live session that would need one is refused by name.",
-    ),
-    Card(
-        number=17,
-        title="An amendment is told by the order's own update, whether it is made or refused",
-        script=(
-            Order(name="a", side=BUY, qty="2", type=LIMIT, price="95"),
-            "a accepted",
-            Amend(name="a", qty="1"),
-            simulated("a accepted AMENDED, holds 1 at 95"),
-            exchange("a accepted AMEND_REFUSED, holds 2 at 95"),
-            Amend(name="a", price="96"),
-            simulated("a accepted AMENDED, holds 1 at 96"),
-            exchange("a accepted AMEND_REFUSED, holds 2 at 95"),
-        ),
-        why="Binance.US has no amendments: the order stands as it was.",
     ),
     Card(
         number=18,

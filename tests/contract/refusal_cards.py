@@ -1,5 +1,7 @@
 """What a venue does not take: filters, money, ids; and what it says when it is asked."""
 
+from decimal import Decimal
+
 from njord.core.types import BUY, LIMIT, SELL, OrderType
 from tests.contract.cards import (
     EXCHANGE_ONLY,
@@ -173,10 +175,8 @@ CARDS = (
             Order(name="d", side=BUY, qty="1", type=LIMIT, price="92"),
             "d accepted",
         ),
-        where=EXCHANGE_ONLY,
-        why="The simulated venue has no such limit.",
         source="-1013 MAX_NUM_ORDERS.",
-        setup=Setup(options={"max_open_orders": 2}),
+        setup=Setup(rules={"max_open_orders": 2}),
     ),
     Card(
         number=40,
@@ -236,6 +236,57 @@ CARDS = (
         where=EXCHANGE_ONLY,
         why="Nothing is sent to the simulated venue: it is called.",
         setup=Setup(),
+    ),
+    Card(
+        number=43,
+        title="What one market order may take is bounded apart: a limit order of that quantity is admitted",
+        script=(
+            Order(name="a", side=BUY, qty="4.1"),
+            "a rejected FILTER_QTY",
+            Order(name="b", side=BUY, qty="4.1", type=LIMIT, price="90"),
+            "b accepted",
+            Order(name="c", side=BUY, qty="4"),
+            "c accepted",
+            "c buys 4 at 101, taker, fee 0.004 BTC",
+            "c filled, 4 filled",
+        ),
+        source="-1013 MARKET_LOT_SIZE.",
+        setup=Setup(rules={"max_market_qty": Decimal(4)}),
+    ),
+    Card(
+        number=44,
+        title="A limit too far from the prices of late is refused, for each side by its own band",
+        script=(
+            Order(name="a", side=BUY, qty="2", type=LIMIT, price="49"),
+            "a rejected FILTER_PRICE",
+            Order(name="b", side=BUY, qty="2", type=LIMIT, price="50"),
+            "b accepted",
+            Order(name="c", side=BUY, qty="2", type=LIMIT, price="151"),
+            "c rejected FILTER_PRICE",
+            Order(name="d", side=SELL, qty="2", type=LIMIT, price="79"),
+            "d rejected FILTER_PRICE",
+            Order(name="e", side=SELL, qty="2", type=OrderType.STOP_LIMIT, price="79", trigger="95"),
+            "e rejected FILTER_PRICE",
+            Order(name="f", side=SELL, qty="2", type=LIMIT, price="300"),
+            "f accepted",
+            Order(name="g", side=SELL, qty="2", type=LIMIT, price="301"),
+            "g rejected FILTER_PRICE",
+            Market(prints=(Print(SELL, "0.3", "60"),)),
+            Order(name="h", side=BUY, qty="2", type=LIMIT, price="34"),
+            simulated("h accepted"),
+            exchange("h rejected FILTER_PRICE"),
+            Order(name="i", side=BUY, qty="2", type=LIMIT, price="95"),
+            simulated("i rejected FILTER_PRICE"),
+            exchange("i accepted"),
+        ),
+        why="The venue measures by the average price of the last five minutes, the simulated venue by the last price.",
+        source="-1013 PERCENT_PRICE_BY_SIDE; PERCENT_PRICE is the same with one band for both sides.",
+        setup=Setup(
+            rules={
+                "buy_band": (Decimal("0.5"), Decimal("1.5")),
+                "sell_band": (Decimal("0.8"), Decimal(3)),
+            }
+        ),
     ),
     # --- what it says when it is asked ---
     Card(

@@ -1,6 +1,6 @@
 """The simulated venue of backtests and paper sessions, behind its host and its gateway, on a card's market."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from njord.venues.fees import FeeModel
 from njord.venues.simulated import SimulatedVenue
 from njord.venues.terms import VenueTerms
 from njord.venues.tick_market import TickMarket
-from tests.contract.cards import BTC, Setup, Where
+from tests.contract.cards import Setup, Where
 from tests.contract.heard import ACCOUNT
 from tests.contract.stages import BEGIN_NS, BaseStage
 
@@ -27,12 +27,15 @@ class SimulatedStage(BaseStage):
     def __init__(self, setup: Setup) -> None:
         cash = Decimal(setup.balances["USDT"])
         super().__init__(BEGIN_NS, cash)
-        venue = SimulatedVenue([BTC], _FEES, VenueTerms(self_trade="expire_maker"), cash, "USDT")
+        instrument = setup.instrument
+        venue = SimulatedVenue([instrument], _FEES, VenueTerms(self_trade="expire_maker"), cash, "USDT")
         held = Decimal(setup.balances["BTC"])
         venue.account.held[0] = held
         venue.add_market(0, TickMarket(self.tape.rows(), queue_model="risk_averse", partial_fills=True))
         self.broker = self._venue = venue
-        self._host = SimulatedHost(self.ear, self.ear.account, venue, [BTC], [True], ACCOUNT, Recorder([BTC]))
+        self._host = SimulatedHost(
+            self.ear, self.ear.account, venue, [instrument], [True], ACCOUNT, Recorder([instrument])
+        )
         self._host.tell(
             BalanceAdjusted(
                 ts_ns=BEGIN_NS, account_id=ACCOUNT, asset="BTC", amount=held, instrument=0, price_ticks=100
@@ -56,7 +59,3 @@ class SimulatedStage(BaseStage):
     def passes(self, seconds: float) -> None:
         """Let time pass."""
         self._host.pass_time(self.clock.pass_ns(round(seconds * NS_PER_S)))
-
-    def deed(self, deed: Mapping[str, Any]) -> None:
-        """Refuse: nobody but us is at this venue."""
-        raise AssertionError("nobody but us is at the simulated venue")

@@ -1,5 +1,6 @@
 """What both venues' stages share: a clock that a card moves, names for orders, and questions put into words."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -41,7 +42,7 @@ class ScriptClock:
         return self._now_ns
 
 
-class BaseStage:
+class BaseStage(ABC):
     """One venue, for one card or for several after each other.
 
     Attributes:
@@ -86,21 +87,21 @@ class BaseStage:
         self._move(lambda ts_ns: self.tape.reset(ts_ns, BIDS, ASKS, LAST))
         self.ear.lines.clear()
 
+    @abstractmethod
     def _hear_until(self, n_lines: int) -> None:
         """Hear until so many lines were heard."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _settle(self) -> None:
         """Hear whatever is still on its way; then leave the venue as it was."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _move(self, change: Callable[[int], None]) -> None:
         """Let the market's tape grow at a time of now, and the venue read it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tell(self, message: Any) -> None:
         """Let the host send what the gate has approved."""
-        raise NotImplementedError
 
     # --- steps ---
 
@@ -162,29 +163,9 @@ class BaseStage:
         off_ns = broker.server_time() - self.clock.now_ns()
         return ["it is the host's time" if abs(off_ns) < NS_PER_S else f"it is {off_ns} ns off"]
 
-    def deed(self, deed: Mapping[str, Any]) -> None:
-        """Let the world do something."""
-        raise NotImplementedError
-
-    def fault(self, fault: str, params: Mapping[str, Any]) -> None:
-        """Begin a fault."""
-        raise NotImplementedError
-
-    def no_faults(self) -> None:
-        """End all faults."""
-        raise NotImplementedError
-
+    @abstractmethod
     def passes(self, seconds: float) -> None:
         """Let time pass."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """End the broker."""
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """Go on from the journal."""
-        raise NotImplementedError
 
     def try_out(self, do: Callable[[Any], Iterable[str]]) -> list[str]:
         """Do something beside the broker."""

@@ -1,7 +1,10 @@
 """What becomes of orders when the venue, the way there or the account's owner do something else than was asked."""
 
+from typing import Any
+
 from njord.core.types import BUY, LIMIT, SELL
 from tests.contract.cards import (
+    BTC,
     EXCHANGE_ONLY,
     ORDERS_THERE,
     Ask,
@@ -23,6 +26,20 @@ _NO_TROUBLE = "The simulated venue answers everything, at once, in one process w
 _ALONE = "Nobody but us is at the simulated venue."
 _DIES_WITH_US = "The simulated venue dies with its session, and is rebuilt from the journal."
 _BLIND = Setup(stream="none")
+
+
+def _others_place(stage: Any) -> list[str]:
+    async def talk(client: Any) -> list[str]:
+        n_taken = 0
+        while True:
+            try:
+                await client.create_order(BTC.symbol, "limit", "buy", 1, 60)
+            except Exception as error:  # Which one it is, is the card's answer.
+                return [f"the venue takes {n_taken}, and CCXT calls the next refusal {type(error).__name__}"]
+            n_taken += 1
+
+    return list(stage.with_ccxt(talk))
+
 
 CARDS = (
     Card(
@@ -152,7 +169,7 @@ CARDS = (
         ),
         where=EXCHANGE_ONLY,
         why="The simulated venue has no order rate.",
-        source="exchangeInfo, rateLimits; -1015 is never provoked.",
+        source="exchangeInfo, rateLimits; what is sent by us alone never provokes -1015.",
         setup=Setup(options={"orders_per_10s": 2}),
     ),
     Card(
@@ -196,6 +213,30 @@ CARDS = (
         why=_NO_TROUBLE,
         source="-2015.",
         setup=Setup(),
+    ),
+    Card(
+        number=58,
+        title="Where others use up the account's order rate, the venue refuses the order; a cancel still leaves",
+        script=(
+            Order(name="a", side=BUY, qty="1", type=LIMIT, price="90"),
+            "a accepted",
+            Try(told="another program places orders with the account's key, by CCXT", do=_others_place),
+            "the venue takes 1, and CCXT calls the next refusal DDoSProtection",
+            "alert: an order that is not ours is on the account",
+            Order(name="b", side=BUY, qty="1", type=LIMIT, price="90"),
+            "b rejected RATE_LIMITED",
+            Cancel(name="a"),
+            "a canceled CANCEL_REQUESTED",
+            ORDERS_THERE,
+            "orders at the venue: done, done, -1015, -1015",
+            Passes(seconds=10),
+            Order(name="c", side=BUY, qty="1", type=LIMIT, price="90"),
+            "c accepted",
+        ),
+        where=EXCHANGE_ONLY,
+        why="The simulated venue has no order rate.",
+        source="-1015.",
+        setup=Setup(options={"orders_per_10s": 2}),
     ),
     # --- what others do ---
     Card(

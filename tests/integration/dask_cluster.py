@@ -1,4 +1,4 @@
-"""A Dask scheduler and two workers on this machine, for tests of work that is spread over machines."""
+"""A Dask scheduler and two workers on this machine, and a strategy that kills the worker that runs it."""
 
 import json
 import os
@@ -11,6 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _UP_S = 90.0
+# The process of the test is never killed. The file that is left lets the next worker live.
+_DIES_ONCE = """
+import os
+import signal
+from pathlib import Path
+
+from njord.strategies.library.sma_cross import SmaCross
+
+
+class DiesOnce(SmaCross):
+    def on_bar(self, ctx, bar):
+        mark = Path({mark!r})
+        if os.getpid() != {parent} and self.params.fast == 5 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().on_bar(ctx, bar)
+"""
+
+
+def dies_once(folder: Path, mark: Path) -> Path:
+    """Return a strategy that kills the first worker that runs it with fast=5, and leaves `mark` behind."""
+    strategy = folder / "dies_once.py"
+    strategy.write_text(_DIES_ONCE.format(mark=str(mark), parent=os.getpid()))
+    return strategy
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 
 from njord.adapters.clock import WallClock
 from njord.adapters.kill_switch_watch import Reading
-from njord.apps.live_locks import LockState, Measured, live_locks, look_at_venue
+from njord.apps.live_locks import LockState, Measured, live_locks
+from njord.apps.live_look import look_at_venue
 from njord.apps.live_venue import live_broker
 from njord.core.config import Config
 from njord.core.contracts import (
@@ -170,6 +171,14 @@ def test_orders_live_and_end_as_the_exchange_has_them(market: Market, stream: st
         fills = [word for word in heard.words if isinstance(word, BrokerFill)]
         assert broker.fetch_trades("BTC/USDT", "") == fills
         assert broker.fetch_trades("BTC/USDT", fills[-1].venue_trade_id) == []
+        amendment = BrokerAmendReq(
+            symbol=BTC.symbol, client_order_id=resting.client_order_id, qty_lots=0,
+            limit_price_ticks=5_000_001, trigger_price_ticks=0, ts_ns=CLOCK.now_ns(),
+        )  # fmt: skip
+        assert broker.amend(amendment) == BrokerPending(client_order_id=resting.client_order_id)
+        assert heard.waits_for(BrokerOrderUpdate, reason=OrderReason.AMENDED)
+        (amended,) = broker.fetch_open_orders(None)
+        assert (amended.client_order_id, amended.limit_price_ticks) == (resting.client_order_id, 5_000_001)
         assert abs(broker.server_time() - CLOCK.now_ns()) < 10**9
         (rules,) = broker.exchange_rules()
         assert (rules.tick_size, rules.lot_size) == (BTC.tick_size, BTC.lot_size)
@@ -189,7 +198,7 @@ def test_orders_live_and_end_as_the_exchange_has_them(market: Market, stream: st
     assert {
         asset: (Decimal(each["free"]), Decimal(each["locked"])) for asset, each in truth["balances"].items()
     } | {"USDT": held["USDT"]} == held
-    assert [each["status"] for each in truth["orders"]] == ["FILLED", "CANCELED"]
+    assert [each["status"] for each in truth["orders"]] == ["FILLED", "CANCELED", "CANCELED"]
     assert [each["trade_id"] for each in truth["trades"]] == [int(fill.venue_trade_id) for fill in fills]
 
 
@@ -227,7 +236,7 @@ def test_a_revoked_key_halts_by_name_and_is_not_tried_again_and_again(market: Ma
 
 def test_checking_reads_everything_and_sends_no_order(market: Market) -> None:
     broker = live_broker(market.config(), [BTC], CanaryKeys(), CLOCK, reads_only=True)
-    seen = look_at_venue(broker, CLOCK, 120.0)
+    seen = look_at_venue(broker, CLOCK, within_s=120.0)
     assert seen.health.state is TradingState.ACTIVE
     assert 0 <= seen.doubt_ns < 10**9
     assert abs(seen.offset_ns) < 10**9
@@ -240,7 +249,7 @@ def test_wrong_keys_are_a_closed_lock_by_name_in_bounded_time(market: Market) ->
         api_key = type(CanaryKeys.api_key)("anotherKEYanotherKEY")
 
     broker = live_broker(market.config(), [BTC], Others(), CLOCK, reads_only=True)
-    seen = look_at_venue(broker, CLOCK, 120.0)  # It gives up by itself, at once.
+    seen = look_at_venue(broker, CLOCK, within_s=120.0)  # It gives up by itself, at once.
     assert seen.health.state is TradingState.HALTED
     assert seen.health.reason.startswith("key: HTTP 401, -2015")
 
@@ -319,7 +328,7 @@ def test_the_words_of_a_host_that_has_gone_do_not_stop_the_broker(market: Market
 
 def test_every_lock_is_open_at_a_venue_in_order(market: Market) -> None:
     broker = live_broker(market.config(), [BTC], CanaryKeys(), CLOCK, reads_only=True)
-    seen = look_at_venue(broker, CLOCK, 120.0)
+    seen = look_at_venue(broker, CLOCK, within_s=120.0)
     measured = Measured(
         env="live", consent="1", account="main", named="main", keys_origin="the environment",
         switch=Reading(TradingState.ACTIVE, "file", "", ""), venue=seen, tolerance_ms=1000, cap=Decimal(10),

@@ -79,11 +79,12 @@ def test_a_signed_request_carries_our_timestamp_window_and_id_and_no_tag_of_ccxt
     assert got.headers["x-mbx-used-weight-1m"] == "7"
 
 
-def test_an_order_without_an_id_of_ours_ends_the_shell_before_it_leaves() -> None:
+@pytest.mark.parametrize("path", ["order", "order/cancelReplace"])
+def test_an_order_without_an_id_of_ours_ends_the_shell_before_it_leaves(path: str) -> None:
     core = ScriptedCore()
     core.breaks = True
     with RawServer(polite) as server, shell_at(server.url, core) as world:
-        world.send("POST", "order", {"symbol": "BTCUSDT"})
+        world.send("POST", path, {"symbol": "BTCUSDT"})
         assert until(lambda: world.shell.broken is not None)
         assert isinstance(world.shell.broken, InvariantError)
         assert server.heard == []
@@ -93,8 +94,8 @@ def test_an_order_without_an_id_of_ours_ends_the_shell_before_it_leaves() -> Non
 
 def test_a_shell_that_only_reads_sends_no_order_and_no_cancel() -> None:
     with RawServer(polite) as server, shell_at(server.url, reads_only=True) as world:
-        for method in ("POST", "DELETE"):
-            assert world.ask(method, "order", ORDER) == NoAnswer(
+        for method, path in (("POST", "order"), ("DELETE", "order"), ("POST", "order/cancelReplace")):
+            assert world.ask(method, path, ORDER) == NoAnswer(
                 was_sent=False, detail="this connection only reads"
             )
         assert isinstance(world.ask("GET", "order", {"symbol": "BTCUSDT"}), Answer)

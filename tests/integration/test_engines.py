@@ -57,6 +57,10 @@ FILES = {
         "symbol: BTC/USDT\nvenue: here\nbase: BTC\nquote: USDT\ntick_size: 1\nlot_size: 0.0001\n"
         "filter_changes:\n  - {from: 2024-01-01T01:00:00Z, min_notional: 5}\n",
     ),
+    "limits": (
+        "config/instruments/coin.yaml",
+        "symbol: BTC/USDT\nvenue: here\nbase: BTC\nquote: USDT\ntick_size: 1\nlot_size: 0.0001\nbuy_band: [0.2, 5]\n",
+    ),
 }
 
 
@@ -119,6 +123,7 @@ def test_the_fast_engine_leaves_the_result_of_the_ordered_one(
         (("sma_cross", "--data", ETH), "several instruments or strategies"),
         (("sma_cross", CONFIGURED, "fee_tiers"), "fee_tiers"),
         (("sma_cross", CONFIGURED, "filters"), "filters that change over time"),
+        (("sma_cross", CONFIGURED, "limits"), "a venue's limits on market orders, open orders or prices"),
         (("limit_entry", "--risk-profile", "paper"), "risk rule cool_down"),
         (("limit_entry", "--slippage-model", "linear"), "slippage_model linear"),
     ],

@@ -29,6 +29,7 @@ from njord.venues.ccxt_feed import CcxtStreams
 from njord.venues.ccxt_history import open_binanceus
 from njord.venues.feed_source import Begin, FeedOptions, LiveSource
 from tests.integration.stream_server import Made, StreamServer, kline_ticks
+from tests.warm_njord import warm_njord
 
 pytestmark = pytest.mark.integration
 
@@ -240,7 +241,7 @@ def test_doubled_lost_and_hostile_messages_change_nothing(server: StreamServer) 
 
 def test_ids_that_exist_nowhere_are_told_as_one_gap(server: StreamServer) -> None:
     async def test() -> None:
-        async with following(server) as followed:
+        async with following(server, options=SOON_SILENT) as followed:
             await asyncio.to_thread(server.trade, 2)
             await followed.until_told(server)
             before = server.trades[-1].trade_id
@@ -405,7 +406,7 @@ def test_a_session_trades_live_is_killed_goes_on_and_is_run_again_byte_for_byte(
     check_bars([each for each in rows if isinstance(each, Bar)], server)
     check_order(rows)
     replayed = subprocess.run(
-        [*NJORD, "replay", "last", "--root", str(tmp_path)], capture_output=True, text=True, check=False
+        [warm_njord(), "replay", "last", "--root", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert replayed.returncode == 0 and replayed.stdout.startswith("identical"), replayed
 

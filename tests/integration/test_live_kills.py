@@ -1,8 +1,11 @@
-"""A real `njord live` at a real `njord venue`: killed at random moments, stopped by a switch in Redis; its books stay the venue's."""
+"""A real `njord live` at a real `njord venue`: killed at random moments, stopped by a switch in Redis, its orders taken back
+under a tripped switch, its start held up by the venue's budget; its books stay the venue's."""
 
 import copy
 import json
+import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from njord.adapters.clock import Stopwatch
 from njord.adapters.kill_switch_redis import RedisSwitch
 from njord.adapters.kill_switch_sources import KillRecord
 from njord.apps.live_account import noted_uid
@@ -27,13 +31,24 @@ from njord.simulation.kills_session import (
     KilledSession,
     is_approved_order,
 )
-from njord.simulation.processes import Event, NodeProcess, Program, VenueProcess, lay_out
+from njord.simulation.processes import (
+    Event,
+    NodeProcess,
+    ProcessFailed,
+    Program,
+    VenueProcess,
+    is_active,
+    lay_out,
+)
+from njord.venues.binance_outbox import USED_UP
 from tests.redis_server import CANARY, RedisServer
 
 pytestmark = pytest.mark.integration
 
 KEY = "njord:kill_switch"
 WITHIN_S = 120.0
+RESTING = {**PARAMS, "share": 1.0, "far_ticks": 300_000, "amends": False}  # Orders that wait for a long time.
+STARTS_MAX = 5
 N_KILLS = 3
 SEED = 16  # After an order, while it starts, while the venue is slow.
 
@@ -171,3 +186,100 @@ def test_keys_of_another_account_under_the_same_name_are_refused_until_the_confi
         with NodeProcess(program, tmp_path, venue, PARAMS, ("--fresh",), again) as node:
             node.wait_active()
             assert node.stop(WITHIN_S) == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("trip", [("--reason", "drill"), ("--reason", "drill", "--flatten")])
+def test_what_a_dead_nodes_session_has_at_the_venue_is_taken_back_under_a_tripped_switch(
+    tmp_path: Path, trip: tuple[str, ...]
+) -> None:
+    program = Program()
+    with VenueProcess(program, tmp_path) as venue:
+        lay_out(tmp_path, venue, POSITION_CAP)
+        die_with_orders(program, tmp_path, venue)
+        assert program.run(tmp_path, ("kill", "trip", *trip)).returncode == 0
+        n_before = len(venue.truth()["requests"])
+        with NodeProcess(program, tmp_path, venue, RESTING) as node:
+            assert node.wait(2 * WITHIN_S) == 2
+            assert "live trading is locked: kill_switch is closed" in node.errors()
+            assert "none works any more; njord kill clear" in node.errors()
+            ended = next(event for event in node.events if event["event"] == "ended")
+            assert not any(is_approved_order(event) for event in node.events if "flatten" not in trip[-1])
+        assert ended["left"] == []
+        assert not open_orders(venue)
+        sent = [row for row in venue.truth()["requests"][n_before:] if row["method"] in ("POST", "PUT")]
+        assert {order["side"] for order in placed(venue, sent)} <= (
+            {"SELL"} if "--flatten" in trip else set()
+        )
+        with NodeProcess(program, tmp_path, venue, RESTING) as node:
+            assert node.wait(WITHIN_S) == 2
+            assert "has no order to cancel" in node.errors()
+        other = {**RESTING, "seed": 99}
+        with NodeProcess(program, tmp_path, venue, other) as node:
+            assert node.wait(WITHIN_S) == 2
+            assert "kill_switch is closed" in node.errors()
+            assert "no order was canceled, the session" in node.errors()
+        assert program.run(tmp_path, ("kill", "clear", "--reason", "over")).returncode == 0
+        with NodeProcess(program, tmp_path, venue, RESTING) as node:
+            node.wait_active()
+            node.first(is_approved_order, WITHIN_S)
+            assert not [event for event in node.events if event.get("severity") == "critical"]
+            assert node.stop(WITHIN_S) == 0
+        evidence = evidence_of(session_folder(tmp_path), venue.truth(), position_cap=POSITION_CAP)
+    assert not judged(evidence)
+
+
+def die_with_orders(program: Program, root: Path, venue: VenueProcess) -> None:
+    with NodeProcess(program, root, venue, RESTING) as node:
+        node.wait_active()
+        watch = Stopwatch()
+        while not open_orders(venue):
+            assert node.is_running and watch.elapsed_s() < WITHIN_S
+        node.kill()
+
+
+def open_orders(venue: VenueProcess) -> list[Any]:
+    return [order for order in venue.truth()["orders"] if order["status"] in ("NEW", "PARTIALLY_FILLED")]
+
+
+def placed(venue: VenueProcess, requests: list[Any]) -> list[Any]:
+    names = {row["client_order_id"] for row in requests}
+    return [order for order in venue.truth()["orders"] if order["client_order_id"] in names]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_start_waits_for_the_venues_next_minute_where_its_weight_is_used_up(tmp_path: Path) -> None:
+    program = Program()
+    with VenueProcess(program, tmp_path) as venue:
+        lay_out(tmp_path, venue, POSITION_CAP)
+        for _ in range(STARTS_MAX):  # It may slip through just when a minute begins.
+            with NodeProcess(program, tmp_path, venue, PARAMS) as node:
+                if waits_while_used_up(node, venue):
+                    node.wait_active()
+                    assert node.stop(WITHIN_S) == 0
+                    return
+    raise AssertionError(f"none of {STARTS_MAX} starts had to wait")
+
+
+def waits_while_used_up(node: NodeProcess, venue: VenueProcess) -> bool:
+    while not any(is_active(event) for event in node.events):
+        use_up(venue, 900)  # Of 1,200; questions of a broker may use 840.
+        with suppress(ProcessFailed):
+            waiting = node.first(lambda event: event["event"] == "waiting", 0.5)
+            assert waiting["message"].endswith(USED_UP)
+            return True
+        assert node.is_running, node.errors()
+    return False
+
+
+def use_up(venue: VenueProcess, weight: int) -> None:
+    used = used_by(venue, "ping")
+    while used < weight:
+        used = used_by(venue, "exchangeInfo")
+
+
+def used_by(venue: VenueProcess, path: str) -> int:
+    with urllib.request.urlopen(f"{venue.endpoint}/api/v3/{path}", timeout=WITHIN_S) as answer:
+        return int(answer.headers["x-mbx-used-weight-1m"])

@@ -18,10 +18,11 @@ RARE = ("A6", "A8", "A24")  # They need an order that is just so, and take every
 pytestmark = pytest.mark.integration
 
 
-def stored_seeds() -> list[int]:
-    """Return the seeds that once found something."""
+def stored_seeds() -> list[tuple[int, bool]]:
+    """Return the seeds that once found something, and whether orders were amended in them."""
     lines = SEEDS.read_text(encoding="utf-8").splitlines()
-    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+    words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return [(int(seed), kind != "plain") for seed, kind, *_ in words]
 
 
 def holds(outcome: Outcome) -> None:
@@ -52,9 +53,9 @@ def test_faults_together_lose_nothing(seed: int) -> None:
     holds(run_seed(seed))
 
 
-@pytest.mark.parametrize("seed", stored_seeds())
-def test_what_a_seed_once_found_stays_found(seed: int) -> None:
-    holds(run_seed(seed))
+@pytest.mark.parametrize(("seed", "amends"), stored_seeds())
+def test_what_a_seed_once_found_stays_found(seed: int, amends: bool) -> None:
+    holds(run_seed(seed, amends=amends))
 
 
 def test_trades_without_a_report_are_booked_within_seconds_all_the_same() -> None:

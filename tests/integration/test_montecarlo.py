@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from njord.research.montecarlo_rerun import run_path
 from njord.research.montecarlo_run import read_run
 from njord.research.montecarlo_shake import Shake, parse_jitter
 from njord.storage.bars_options import BarOptions
-from tests.integration.dask_cluster import cluster
+from tests.integration.dask_cluster import cluster, dies_once
 from tests.unit.backtest.poison_run import write_market
 from tests.warm_njord import warm_njord
 
@@ -204,29 +203,10 @@ def test_runs_on_other_terms_are_the_same_in_one_process_and_in_two(run: Path) -
     assert here.final_equity.minimum < here.final_equity.maximum
 
 
-# The first worker that runs with fast=5 is killed in the middle of it; the process of the test never is.
-DIES_ONCE = """
-import os
-import signal
-from pathlib import Path
-
-from njord.strategies.library.sma_cross import SmaCross
-
-
-class DiesOnce(SmaCross):
-    def on_bar(self, ctx, bar):
-        mark = Path({mark!r})
-        if os.getpid() != {parent} and self.params.fast == 5 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().on_bar(ctx, bar)
-"""
-
-
 @pytest.mark.timeout(600)
 def test_dask_gives_the_same_answer_though_a_worker_is_killed(tmp_path: Path) -> None:
-    strategy, mark = tmp_path / "dies_once.py", tmp_path / "mark"
-    strategy.write_text(DIES_ONCE.format(mark=str(mark), parent=os.getpid()))
+    mark = tmp_path / "mark"
+    strategy = dies_once(tmp_path, mark)
     data = write_market(tmp_path / "BTC_USDT.csv", 600)
     asked = ["backtest", str(strategy), "--data", str(data), "--param", "fast=4", "--param", "slow=9"]
     assert (

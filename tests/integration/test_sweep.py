@@ -15,32 +15,17 @@ import pytest
 from njord.apps.synthetic import write_synthetic_csv
 from njord.cli import run
 from njord.core.errors import ConfigError
+from njord.research import executors
 from njord.research.axes import Axis
 from njord.research.sweep_result import PLAN, RESULT, TABLE, read_result
 from njord.research.sweep_store import LEDGER, ROWS
-from tests.integration.dask_cluster import cluster
+from tests.integration.dask_cluster import cluster, dies_once
 from tests.integration.sweep_child import opened, sweep, wishes
+from tests.warm_njord import warm_njord
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CHILD = Path(__file__).with_name("sweep_child.py")
 NJORD = Path(sys.executable).with_name("njord")
-# The strategy of a worker that dies once: it leaves a file, so that the next one lives.
-DIES_ONCE = """
-import os
-import signal
-from pathlib import Path
-
-from njord.strategies.library.sma_cross import SmaCross
-
-
-class DiesOnce(SmaCross):
-    def on_bar(self, ctx, bar):
-        mark = Path({mark!r})
-        if self.params.fast == 5 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().on_bar(ctx, bar)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +105,7 @@ def test_a_killed_sweep_goes_on_to_the_same_bytes(data: Path, table: bytes, tmp_
 def test_a_worker_that_is_killed_costs_nothing_but_time(data: Path, tmp_path: Path) -> None:
     tables = []
     for name, mark in (("dies", tmp_path / "mark"), ("lives", tmp_path)):
-        strategy = tmp_path / "dies_once.py"
-        strategy.write_text(DIES_ONCE.format(mark=str(mark)))
+        strategy = dies_once(tmp_path, mark)
         sweep(data, tmp_path / name, wishes("2"), str(strategy))
         tables.append((tmp_path / name / TABLE).read_bytes())
     assert (tmp_path / "mark").exists()
@@ -133,8 +117,8 @@ def test_dask_makes_the_same_table_though_a_worker_is_killed(
 ) -> None:
     sweep(data, tmp_path / "plain", wishes(dask))
     assert (tmp_path / "plain" / TABLE).read_bytes() == table
-    strategy, mark = tmp_path / "dies_once.py", tmp_path / "mark"
-    strategy.write_text(DIES_ONCE.format(mark=str(mark)))
+    mark = tmp_path / "mark"
+    strategy = dies_once(tmp_path, mark)
     sweep(data, tmp_path / "killed", wishes(dask), str(strategy))
     assert mark.exists()
     assert (tmp_path / "killed" / TABLE).read_bytes() == table
@@ -143,8 +127,9 @@ def test_dask_makes_the_same_table_though_a_worker_is_killed(
     assert (tmp_path / "fused" / TABLE).read_bytes() == (tmp_path / "fused-here" / TABLE).read_bytes()
 
 
-def test_no_scheduler_is_one_line(data: Path, tmp_path: Path) -> None:
+def test_no_scheduler_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "_CONNECT_S", 0.1)  # Nobody is there, however long one waits.
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at dask://127\.0\.0\.1:1"):
         sweep(data, tmp_path / "none", wishes("dask://127.0.0.1:1"))
 
@@ -211,7 +196,7 @@ def test_the_other_bundled_strategies_can_be_swept(
 
 def njord(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [str(NJORD), "sweep", *words], cwd=cwd, capture_output=True, text=True, timeout=200, check=False
+        [warm_njord(), "sweep", *words], cwd=cwd, capture_output=True, text=True, timeout=200, check=False
     )
 
 

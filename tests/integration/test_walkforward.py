@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from njord.backtest.session import BacktestRequest
 from njord.cli import EXIT_INTERRUPTED, run
 from njord.performance.ratios import sharpe_ratio
 from njord.performance.returns import simple_returns
-from tests.integration.dask_cluster import cluster
+from tests.integration.dask_cluster import cluster, dies_once
 
 pytestmark = pytest.mark.integration
 
@@ -171,23 +172,6 @@ def test_a_curve_is_the_run_that_the_evaluator_scores(
     curves.close()
 
 
-# The first worker that evaluates fast=5 is killed in the middle of it; the process of the test never is.
-DIES_ONCE = """
-import os
-import signal
-from pathlib import Path
-
-from njord.strategies.library.sma_cross import SmaCross
-
-
-class DiesOnce(SmaCross):
-    def on_bar(self, ctx, bar):
-        mark = Path({mark!r})
-        if os.getpid() != {parent} and self.params.fast == 5 and not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().on_bar(ctx, bar)
-"""
 WORDS = ("--param", "fast=3,5,10", "--param", "slow=20,40", "--folds", "4", "--engine", "ordered")
 
 
@@ -216,18 +200,24 @@ def test_the_number_of_workers_and_how_often_it_runs_change_nothing(
     assert (trial["number"], trial["report"]["n_trials"]) == (trial["n_all"], trial["n_all"] - 6)
 
 
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Two workers of a scheduler, processes of their own; one that is killed is started again."""
+    with cluster(tmp_path_factory.mktemp("dask")) as address:
+        yield address
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", ["rolling", "cpcv"])
 def test_dask_ends_in_the_same_files_though_a_worker_is_killed(
-    mode: str, market: Path, tmp_path: Path
+    mode: str, market: Path, dask: str, tmp_path: Path
 ) -> None:
-    strategy, mark = tmp_path / "dies_once.py", tmp_path / "mark"
-    strategy.write_text(DIES_ONCE.format(mark=str(mark), parent=os.getpid()))
+    mark = tmp_path / "mark"
+    strategy = dies_once(tmp_path, mark)
     asked = ["walkforward", str(strategy), "--data", str(market), *WORDS, "--mode", mode]
     assert run([*asked, "--root", str(tmp_path / "alone")]) in (0, 1)
     assert not mark.exists()
-    with cluster(tmp_path) as address:
-        assert run([*asked, "--root", str(tmp_path / "spread"), "--workers", address]) in (0, 1)
+    assert run([*asked, "--root", str(tmp_path / "spread"), "--workers", dask]) in (0, 1)
     assert mark.exists()
     assert files_of(tmp_path / "spread") == files_of(tmp_path / "alone")
 

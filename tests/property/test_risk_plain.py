@@ -239,7 +239,7 @@ class World:
             venue_trade_id=str(self.n),
             ts_venue_ns=self.now_ns,
         )
-        self.exposure.observe_fill(fill)
+        self.exposure.working.fill(fill)
         for snapshot in self.ledger.apply_fill(fill, self.exposure.mark_ticks):
             self.exposure.observe_position(snapshot)
         self._end(order)
@@ -325,5 +325,5 @@ def test_what_a_fee_in_kind_has_broken_up_is_left_to_the_rules() -> None:
     world.intent(Side.BUY, 1, "filled", "0")
     held = world.ledger.position(0)
     dust = msgspec.structs.replace(held, qty=held.qty - Decimal("0.05"))
-    world.exposure.account._positions[0] = dust  # type: ignore[attr-defined]
+    world.exposure.account.positions[0] = dust
     assert not world.check(world.order(Side.SELL, 2))

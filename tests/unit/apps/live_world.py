@@ -8,6 +8,7 @@ from njord.apps.live_recorder import LiveRecorder
 from njord.core.clock import ManualClock
 from njord.core.config import Config
 from njord.core.contracts import (
+    INBOUND,
     BalanceSnapshot,
     Bar,
     BrokerAmendReq,
@@ -20,6 +21,7 @@ from njord.core.contracts import (
     Message,
     OrderIntent,
     Proposal,
+    TimerFired,
 )
 from njord.core.errors import VenueError
 from njord.core.instrument import Instrument
@@ -48,6 +50,7 @@ class Pending:
     def __init__(self) -> None:
         self.placed: list[BrokerOrderReq] = []
         self.canceled: list[BrokerCancelReq] = []
+        self.amended: list[BrokerAmendReq] = []
 
     def place(self, req: BrokerOrderReq) -> BrokerReply:
         self.placed.append(req)
@@ -58,6 +61,7 @@ class Pending:
         return BrokerPending(client_order_id=req.client_order_id)
 
     def amend(self, req: BrokerAmendReq) -> BrokerReply:
+        self.amended.append(req)
         return BrokerPending(client_order_id=req.client_order_id)
 
     def fetch_order(self, symbol: str, client_order_id: str) -> BrokerOrderUpdate | None:
@@ -115,10 +119,11 @@ class LiveScene:
         )
         self.system = System(spec, self.journal)
         self.recorder = LiveRecorder((BTC,))
+        self.gateway = Gateway(self.venue, (BTC,), "main")
         self.host = LiveHost(
             self.system.engine,
             self.system.ledger.account,
-            Gateway(self.venue, (BTC,), "main"),
+            self.gateway,
             (BTC,),
             self.system.gate.exposure.mark_ticks,
             "main",
@@ -152,6 +157,19 @@ class LiveScene:
     def order_id(self) -> str:
         """The client order id of the last order that was sent."""
         return self.venue.placed[-1].client_order_id
+
+    def goes_on_from(self, first: "LiveScene") -> None:
+        """Run another scene's journal again, as a session does that was killed."""
+        self.host.is_replaying = True
+        for message in list(first.journal):
+            if isinstance(message, TimerFired):
+                self.host.fired(message)
+            elif isinstance(message, Bar):
+                self.host.accept(message)
+            elif isinstance(message, INBOUND):
+                self.host.tell(message)
+        self.host.is_replaying = False
+        self.clock.advance_to(first.clock.now_ns())
 
     def of(self, kind: type[Message]) -> list[Message]:
         """Return the journal's messages of one kind."""

@@ -94,7 +94,7 @@ def test_a_disk_that_refuses_halts(tmp_path: Path) -> None:
 def test_the_lock_says_what_to_set_if_the_account_that_answers_is_the_right_one() -> None:
     why = "the account is not believed: account 9 answers, not 5"
     health = Health(state=TradingState.HALTED, reason=why)
-    venue = VenueSeen(doubt_ns=1, health=health, account_uid=5)
+    venue = VenueSeen(doubt_ns=1, health=health, account_uid=5, is_stranger=True)
     lock = next(each for each in live_locks(replace(OPEN, venue=venue)) if each.name == "reconciliation")
     assert lock.seen == f"not finished: {why}"
-    assert lock.next.endswith("; if account 5 is not the one you mean, set live.account_uid")
+    assert lock.next.startswith("if account 5 is not the one you mean, set live.account_uid")

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from njord.core.codec import encode
 from njord.core.contracts import (
     EXTERNAL_OWNER,
-    INBOUND,
     Alert,
+    AmendIntent,
     BalanceAdjusted,
-    Bar,
     CancelIntent,
     FillEvent,
     OrderUpdate,
@@ -21,11 +20,12 @@ from njord.core.contracts import (
     TimerFired,
     TimerSet,
 )
-from njord.core.errors import InvariantError
+from njord.core.errors import OutcomeUnknown, VenueUnavailable
 from njord.core.orders import TERMINAL
 from njord.core.types import OrderReason, OrderStatus, Side, TradingState
 from njord.core.units import NS_PER_MINUTE, NS_PER_S
 from njord.venues.broker_wire import ExternalFill, Health, Word
+from tests.property.strategies import amend_event
 from tests.unit.apps.live_world import START_NS, LiveScene, balances, buy, fill, state
 
 _S = OrderStatus
@@ -44,6 +44,16 @@ def statuses(scene: LiveScene) -> list[OrderStatus]:
 
 def alerts(scene: LiveScene) -> list[str]:
     return [each.title for each in scene.of(Alert) if isinstance(each, Alert)]
+
+
+def test_the_venues_books_are_not_known_before_it_was_asked_and_has_answered() -> None:
+    scene = LiveScene({})
+    for health in (None, Health(state=TradingState.HALTED, reason="stream: closed")):
+        scene.host.hear([] if health is None else [health])
+        with pytest.raises(VenueUnavailable, match="has not been asked yet" if health is None else "closed"):
+            scene.host.reconcile()
+    scene.host.hear([Health(state=TradingState.ACTIVE, reason="")])
+    scene.host.reconcile()
 
 
 def test_nothing_is_sent_before_the_venue_is_reconciled() -> None:
@@ -124,7 +134,7 @@ def test_an_unknown_order_counts_until_evidence_ends_it() -> None:
     name = scene.order_id
     scene.host.hear([state(name, _S.UNKNOWN, reason=OrderReason.OUTCOME_UNKNOWN)])
     assert scene.system.gate.exposure.working_qty(0, Side.BUY) == 1
-    with pytest.raises(InvariantError, match="outcome of"):
+    with pytest.raises(OutcomeUnknown, match="outcome of"):
         scene.host.reconcile()
     scene.host.hear([state(name, _S.REJECTED, reason=OrderReason.NEVER_ARRIVED)])
     assert scene.system.gate.exposure.working_qty(0, Side.BUY) == 0
@@ -200,14 +210,7 @@ def test_a_session_run_again_sends_nothing_and_decides_the_same() -> None:
     first.host.pass_time(first.clock.now_ns())
     first.bar(3)
     again = LiveScene({1: [buy(400), buy(600)], 2: [TimerSet(key="t", due_ns=START_NS)], 3: [buy(100)]})
-    again.host.is_replaying = True
-    for message in list(first.journal):
-        if isinstance(message, TimerFired):
-            again.host.fired(message)
-        elif isinstance(message, Bar):
-            again.host.accept(message)
-        elif isinstance(message, INBOUND):
-            again.host.tell(message)
+    again.goes_on_from(first)
     assert [encode(each) for each in again.journal] == [encode(each) for each in first.journal]
     assert again.venue.placed == []
     assert again.host.words.orders.keys() == first.host.words.orders.keys()
@@ -229,3 +232,31 @@ def test_a_cancel_reaches_the_venue() -> None:
     scene.by_bar[2] = [CancelIntent(client_order_id=name)]
     scene.bar(2)
     assert [each.client_order_id for each in scene.venue.canceled] == [name]
+
+
+def test_the_gateway_forgets_an_order_with_its_end_and_not_before() -> None:
+    scene = LiveScene({1: [buy(100, 9_000), buy(100, 9_001), buy(100, 9_002)]})
+    scene.start()
+    scene.bar(1)
+    works, filled, refused = (each.client_order_id for each in scene.venue.placed)
+    scene.host.hear([state(works, _S.ACCEPTED), state(filled, _S.ACCEPTED), fill(filled, "1", 100)])
+    scene.host.hear([state(filled, _S.FILLED, 100), state(refused, _S.REJECTED)])
+    for name in (works, filled, refused):
+        scene.gateway.send(amend_event(name, qty_lots=50), scene.clock.now_ns())
+    assert [each.client_order_id for each in scene.venue.amended] == [works]
+
+
+def test_after_a_restart_an_order_that_rests_can_be_amended_and_one_that_has_ended_is_forgotten() -> None:
+    script: dict[int, list[Proposal]] = {1: [buy(100, 9_000), buy(100, 9_001)]}
+    first = LiveScene(dict(script))
+    first.start()
+    first.bar(1)
+    rests, ended = (each.client_order_id for each in first.venue.placed)
+    first.host.hear([state(rests, _S.ACCEPTED), state(ended, _S.CANCELED)])
+    again = LiveScene(dict(script))
+    again.goes_on_from(first)
+    again.by_bar[2] = [AmendIntent(client_order_id=rests, qty_lots=50)]
+    again.bar(2)
+    again.gateway.send(amend_event(ended, qty_lots=50), again.clock.now_ns())
+    assert [(each.client_order_id, each.qty_lots) for each in again.venue.amended] == [(rests, 50)]
+    assert again.venue.placed == []

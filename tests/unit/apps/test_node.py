@@ -11,8 +11,8 @@ from njord.apps.node import NodeOptions
 from njord.apps.stop import StopPolicy
 from njord.core.codec import decode
 from njord.core.contracts import Alert, CancelEvent, KillSwitchState, Message, OrderEvent
-from njord.core.errors import InvariantError
-from njord.core.types import TradingState
+from njord.core.errors import InvariantError, VenueUnavailable
+from njord.core.types import Severity, TradingState
 from njord.storage.journal_reader import scan
 from tests.unit.apps.paper_world import (
     ACTIVE,
@@ -190,6 +190,28 @@ def test_a_switch_is_not_cleared_while_books_and_venue_disagree(
         if isinstance(message, KillSwitchState) and message.state is TradingState.ACTIVE
     )
     assert heard.index(bars[39]) < cleared < heard.index(bars[40])
+
+
+def test_a_switch_that_was_cleared_waits_for_a_venue_that_was_not_asked_yet_and_is_no_emergency(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(world)
+    heard: list[Message] = []
+
+    def not_asked() -> None:
+        if 30 <= session.n_rows < 33:
+            raise VenueUnavailable("it has not been asked yet")
+        if 33 <= session.n_rows < 35:
+            raise InvariantError("our books say 1, the venue says 2")
+
+    monkeypatch.setattr(session.host, "reconcile", not_asked)
+    run(session, reading_at=lambda row: TRIPPED if 15 <= row < 30 else ACTIVE, heard=heard)
+    alerts = [message for message in heard if isinstance(message, Alert)]
+    assert [(alert.severity, alert.title.partition("stays tripped: ")[2]) for alert in alerts] == [
+        (Severity.INFO, "the venue's books are not known yet"),
+        (Severity.CRITICAL, "books and venue disagree"),
+    ]
+    assert ("kill_switch", TradingState.ACTIVE, False, False) in controls(session.folder)
 
 
 def test_a_session_that_goes_on_tells_a_trip_that_lasts_only_once(world: World) -> None:

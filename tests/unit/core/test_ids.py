@@ -2,7 +2,7 @@
 
 import re
 
-from njord.core.ids import ClientOrderIds, Counter, client_order_id, short_hash
+from njord.core.ids import ClientOrderIds, Counter, client_order_id, leg_id, order_of, short_hash
 
 
 def test_a_client_order_id_is_nj_and_20_base32_characters_and_never_changes() -> None:
@@ -54,3 +54,12 @@ def test_client_ids_made_ahead_are_those_made_one_by_one() -> None:
     ]
     asked += [f"a-{10**18}", f"a-{10**30}", "", *(f"c{number}-1" for number in range(100)), "a-9"]
     assert [ids.of(each) for each in asked] == [client_order_id("main", "run", each) for each in asked]
+
+
+def test_the_name_of_a_leg_leads_back_to_its_order_and_fits_any_venue() -> None:
+    name = client_order_id("main", "run", "sma-1")
+    assert leg_id(name, 0) == name
+    assert {order_of(leg_id(name, revision)) for revision in (0, 1, 10, 999)} == {name}
+    assert re.fullmatch(r"[A-Za-z0-9-]{1,36}", leg_id(name, 999_999_999))
+    for other in ("", "web_7", "NJ-1-2", "NJ-", f"{name}-x", f"x{name}-1", "venue-17"):
+        assert order_of(other) == other

@@ -13,10 +13,11 @@ from njord.exchange.exchange import ExchangeOptions
 from njord.exchange.market import PublicMarket
 from njord.exchange.options import AccountSpec
 from njord.exchange.params import Params
+from njord.exchange.rules import Rules
 from njord.exchange.signing import http_payload, signature, ws_payload
 from njord.exchange.trading import Trading
 from njord.exchange.wire import Request
-from tests.unit.exchange.exchange_case import KEY, OTHER_KEY, OTHER_SECRET, Case, market, trade
+from tests.unit.exchange.exchange_case import BTC, KEY, OTHER_KEY, OTHER_SECRET, Case, market, trade
 
 # The examples of the venue's public documents.
 DOCS_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -196,6 +197,65 @@ def test_filters_hold_new_orders_from_their_change_on() -> None:
     assert (lot_size["minQty"], lot_size["stepSize"]) == ("0.50000000", "0.50000000")
     with pytest.raises(ConfigError, match=r"tick of BTCUSDT must be a multiple of 1, was 0\.5"):
         case.exchange.operator.change_filters("BTCUSDT", tick=Decimal("0.5"))
+
+
+def test_a_limit_must_lie_in_its_sides_band_around_the_average_of_five_minutes() -> None:
+    case = Case(trade(1, 60, 3), price_band=(Decimal("0.5"), Decimal("1.5")))
+    assert case.refuse(price="49", quantity="1") == (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
+    assert case.place(price="50", quantity="1")["status"] == "NEW"
+    assert case.refuse(side="SELL", price="151", quantity="1")[1] == "Filter failure: PERCENT_PRICE_BY_SIDE"
+    case.to(1)  # 1 lot at 100 and 3 at 60: 70 on average.
+    assert case.refuse(price="34", quantity="1")[0] == -1013
+    assert case.refuse(price="106", quantity="1")[0] == -1013
+    assert case.place(price="35", quantity="1")["status"] == "NEW"
+    case.to(400)  # Nothing traded for more than five minutes: the last price counts.
+    assert case.refuse(price="95", quantity="1")[0] == -1013
+    assert case.place(price="30", quantity="1")["status"] == "NEW"
+    with pytest.raises(ApiError, match="PERCENT_PRICE_BY_SIDE"):
+        case.exchange.operator.do(
+            {"do": "place_by_hand", "account": "alice", "symbol": "BTCUSDT", "side": "buy", "type": "limit", "qty": "1", "price": "29"}
+        )  # fmt: skip
+
+
+def test_market_orders_have_a_most_of_their_own_that_may_change() -> None:
+    case = Case()
+    case.exchange.operator.change_filters("BTCUSDT", max_market_qty=Decimal(2))
+    assert case.refuse(quantity="2.1") == (-1013, "Filter failure: MARKET_LOT_SIZE")
+    assert case.place(quantity="2")["status"] == "FILLED"
+    assert case.place(price="90", quantity="2.1")["status"] == "NEW"
+
+
+@pytest.mark.parametrize(("most", "listed"), [("4", "4.00000000"), ("0", "9000000.00000000")])
+def test_the_exchange_keeps_the_limits_that_the_instrument_names(most: str, listed: str) -> None:
+    coin = msgspec.structs.replace(
+        BTC, max_market_qty=Decimal(most), buy_band=(Decimal("0.9"), Decimal("1.1"))
+    )
+    rules = Rules([coin]).at(0)
+    by_type = {each["filterType"]: each for each in rules.filters(ExchangeOptions())}
+    assert by_type["MARKET_LOT_SIZE"]["maxQty"] == listed
+    band = by_type["PERCENT_PRICE_BY_SIDE"]
+    assert [band[f"{side}Multiplier{edge}"] for side in ("bid", "ask") for edge in ("Down", "Up")] == [
+        "0.9",
+        "1.1",
+        "0.2",
+        "5",
+    ]
+
+
+def test_exchange_info_lists_every_filter_that_is_kept() -> None:
+    case = Case(max_open_orders=7, price_band=(Decimal("0.5"), Decimal(3)))
+    case.exchange.operator.change_filters("BTCUSDT", max_market_qty=Decimal(2))
+    listed = case.keyed("GET", "exchangeInfo")["symbols"][0]["filters"]
+    by_type = {each.pop("filterType"): each for each in listed}
+    assert by_type["MARKET_LOT_SIZE"]["maxQty"] == "2.00000000"
+    assert by_type["MAX_NUM_ORDERS"] == {"maxNumOrders": 7}
+    assert by_type["PERCENT_PRICE_BY_SIDE"] == {
+        "bidMultiplierUp": "3",
+        "bidMultiplierDown": "0.5",
+        "askMultiplierUp": "3",
+        "askMultiplierDown": "0.5",
+        "avgPriceMins": 5,
+    }
 
 
 def test_no_more_orders_may_be_open_than_the_venue_allows() -> None:

@@ -22,7 +22,7 @@ from njord.core.contracts import (
     TimerFired,
     TimerSet,
 )
-from njord.core.orders import WorkingOrders
+from njord.core.holdings import Holdings
 from njord.core.types import LIMIT, OrderStatus, RefusalReason, Side, TradingState
 from njord.core.units import FOREVER_NS, NS_PER_S
 from njord.execution.flatten import ATTEMPTS_MAX, RETRY_NS, Flattener
@@ -135,18 +135,20 @@ class Alone:
     """The flattener with books that the test writes: no gate, no venue."""
 
     def __init__(self) -> None:
-        self.working = WorkingOrders()
         traded = [instrument()]
         self.account = SpotAccount(traded, "USDT", Decimal(10_000))
-        self.flattener = Flattener(self.account, traded, self.working, [1000], "main")
+        self.holdings = Holdings(self.account, traded)
+        self.working = self.holdings.working
+        self.flattener = Flattener(self.account, traded, self.holdings, [1000], "main")
 
     def tell(self, message: Message) -> list[Message]:
         """What the order manager and the ledger do, and then the flattener."""
         if isinstance(message, OrderUpdate):
             self.working.update(message)
         elif isinstance(message, FillEvent):
-            self.working.fill(message)
-        caused = list(self.flattener.handlers()[type(message)](message) or ())
+            self.holdings.fill(message)
+        handle = self.flattener.handlers().get(type(message))
+        caused = list(handle(message) or ()) if handle is not None else []
         if isinstance(message, FillEvent):
             self.account.apply_fill(message, [1000])
         for intent in caused:
@@ -310,15 +312,15 @@ def test_a_strategy_that_quotes_again_at_once_can_not_keep_its_position_open() -
     ("given", "lots", "sent"),
     [
         ({"max_qty": Decimal("0.03")}, 70, [30, 30, 10]),
+        ({"max_market_qty": Decimal("0.03")}, 70, [30, 30, 10]),
         ({"min_qty": Decimal("0.02")}, 70, [70]),
         ({"min_notional": Decimal(5)}, 70, [70]),
     ],
 )
 def test_the_venues_bounds_are_kept(given: dict[str, Any], lots: int, sent: list[int]) -> None:
     traded = instrument(**given)
-    pieces = (
-        [buy(min(30, lots - start)) for start in range(0, lots, 30)] if "max_qty" in given else [buy(lots)]
-    )
+    largest = 30 if min(sent) < lots else lots
+    pieces = [buy(min(largest, lots - start)) for start in range(0, lots, largest)]
     host = host_after({1: pieces}, traded=traded)
     flatten(host)
     assert [order.qty_lots for order in own(host)] == sent

@@ -233,6 +233,17 @@ def test_an_order_is_forgotten_with_its_end_and_not_before() -> None:
         which.translate(report(OrderStatus.CANCELED), START_NS)
 
 
+def test_an_order_can_be_forgotten_by_name_and_one_of_before_a_restart_is_known_and_not_sent_again() -> None:
+    which, broker = gateway(ACK)
+    which.adopt(ORDER)
+    with pytest.raises(InvariantError, match="order c1 was sent before"):
+        which.send(ORDER, START_NS)
+    which.forget("c1")
+    which.forget("c1")
+    sent(which)
+    assert len(broker.placed) == 1
+
+
 def test_a_stranger_is_not_booked() -> None:
     with pytest.raises(InvariantError, match="never sent"):
         gateway()[0].translate(broker_fill("stranger"), START_NS)

@@ -1,7 +1,9 @@
 """The order manager: it follows orders, and cancels those of a strategy that fell."""
 
+from decimal import Decimal
 from typing import Any
 
+from njord.core.account import SpotAccount
 from njord.core.contracts import (
     AmendEvent,
     CancelIntent,
@@ -11,10 +13,16 @@ from njord.core.contracts import (
     OrderUpdate,
     StrategySuspended,
 )
+from njord.core.holdings import Holdings
 from njord.core.orders import WorkingOrders
 from njord.core.types import OrderStatus
 from njord.execution.oms import OrderManager
-from tests.property.strategies import START_NS, amend_event, fill_event, order_event, order_update
+from tests.property.strategies import START_NS, amend_event, fill_event, instrument, order_event, order_update
+
+
+def order_manager() -> OrderManager:
+    traded = (instrument(), instrument("ETH/USDT"))
+    return OrderManager("main", Holdings(SpotAccount(traded, "USDT", Decimal(1_000)), traded))
 
 
 def tell(manager: OrderManager, message: Message) -> Any:
@@ -22,7 +30,7 @@ def tell(manager: OrderManager, message: Message) -> Any:
 
 
 def test_it_follows_orders_as_the_one_reducer_does() -> None:
-    manager, expected = OrderManager("main"), WorkingOrders()
+    manager, expected = order_manager(), WorkingOrders()
     story: list[OrderEvent | AmendEvent | FillEvent | OrderUpdate] = [
         order_event("a"),
         order_event("b"),
@@ -39,7 +47,7 @@ def test_it_follows_orders_as_the_one_reducer_does() -> None:
 
 
 def test_a_suspended_strategys_orders_are_canceled_each_once_and_nobody_elses() -> None:
-    manager = OrderManager("main")
+    manager = order_manager()
     for name, owner, index in (("a", "bad", 0), ("b", "good", 0), ("c", "bad", 1)):
         tell(manager, order_event(name, strategy_id=owner, instrument=index))
     cancels = tell(manager, StrategySuspended(ts_ns=START_NS + 5, strategy_id="bad", error="x"))

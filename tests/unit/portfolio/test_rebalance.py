@@ -46,7 +46,8 @@ class Desk:
         counters = {"s": Counter("s"), "other": Counter("other")}
         self.account = SpotAccount((traded,), "USDT", Decimal(cash))
         mirror = SpotAccount((traded,), "USDT", Decimal(cash))
-        self.desk = Rebalancer((traded,), Holdings(mirror), "main", counters, Decimal(cost_bps), fixed_qty)
+        holdings = Holdings(mirror, (traded,))
+        self.desk = Rebalancer((traded,), holdings, "main", counters, Decimal(cost_bps), fixed_qty)
         self.n = 0
 
     def tell(self, *messages: Message) -> None:

@@ -1,11 +1,16 @@
 """One door for all workers: bounded work, every result under its key, failures where they belong."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
 
 import pytest
 
 from njord.core.errors import ConfigError
-from njord.research.executors import Workers, n_workers_of, open_executor
+from njord.research.executors import Processes, Workers, n_workers_of, open_executor
 
 
 def double(value: int) -> int:
@@ -49,3 +54,34 @@ def test_no_number_of_workers_is_one_line(text: str) -> None:
 def test_a_scheduler_knows_its_workers_itself() -> None:
     assert n_workers_of("dask://127.0.0.1:8786") == 0
     assert n_workers_of(4) == 4
+
+
+def test_a_ctrl_c_that_another_thread_takes_waits_until_a_worker_was_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    wakes, is_over = threading.Event(), threading.Event()
+
+    def takes_signals() -> None:
+        wakes.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+        is_over.set()
+
+    def starts(self: ProcessPoolExecutor, *task: Any) -> Future[None]:
+        wakes.set()
+        is_over.wait()
+        started.append("all that a worker must be told")
+        return Future()
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", starts)
+    other = threading.Thread(target=takes_signals)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Processes(1).submit(double, 1)
+        assert started
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        other.join()

@@ -152,7 +152,7 @@ class Bench:
             venue_trade_id=str(self.n_trades),
             ts_venue_ns=self.now_ns,
         )
-        self.exposure.observe_fill(fill)
+        self.exposure.working.fill(fill)
         for snapshot in self.ledger.apply_fill(fill, self.exposure.mark_ticks):
             self.exposure.observe_position(snapshot)
 

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from njord.core.contracts import NO_PRICE, KillSwitchState, Message, OrderEvent
 from njord.core.types import OrderType, Side, TimeInForce, TradingState
-from njord.exchange.fault_plan import FAULTS
+from njord.exchange.fault_plan import FAULTS, FaultPlan
 from njord.simulation.real_campaign import main, parse
 from njord.simulation.real_outcome import approved_after_the_word, late_ns
 from njord.simulation.real_terms import mix, single, together
@@ -28,7 +29,22 @@ def test_a_fault_alone_must_strike_and_nothing_else_happens() -> None:
 
 
 def test_a_mix_is_what_its_seed_is_in_the_simulation() -> None:
-    assert mix(9, 120.0).world == terms_of(9)
+    assert mix(1, 120.0).world == terms_of(1)
+
+
+def test_in_a_mix_a_fault_with_few_chances_takes_all_of_them_to_the_end() -> None:
+    (alone,) = terms_of(12, FAULTS, 90.0).plan.faults
+    assert alone.fault == "A24" and alone.share < 1.0 and alone.for_s
+    terms = mix(12, 90.0)
+    assert terms.world.plan.faults == (replace(alone, share=1.0, for_s=0.0),)
+    assert replace(terms.world, plan=FaultPlan((alone,))) == terms_of(12, FAULTS, 90.0)
+
+
+def test_a_run_lacks_what_must_strike_and_a_mix_any_strike_at_all() -> None:
+    assert single("A24", 90.0).lacks({}) == ("A24",)
+    assert together(("A1", "A4"), 1, 10.0).lacks({"A1": 2, "A4": 0}) == ("A4",)
+    assert mix(8, 90.0).lacks({"A5": 0}) == ("A5", "B1")
+    assert mix(8, 90.0).lacks({"A5": 1}) == ()
 
 
 @pytest.mark.parametrize(

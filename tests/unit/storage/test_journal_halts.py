@@ -1,7 +1,11 @@
 """A disk that refuses, at every single operation: the journal halts by name, and what was closed stays."""
 
 import errno
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,22 +25,56 @@ REASONS = {
 }
 
 
-class Session:
-    """Writes a fixed session and remembers up to which message a commit or sync returned."""
+class _Task(Future[Any]):
+    # Done when somebody wants to know how it ended.
+    def __init__(self, task: Callable[[], Any]) -> None:
+        super().__init__()
+        self._task = task
 
-    def __init__(self, directory: Path, disk: FailingDisk) -> None:
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if not self.done():
+            try:
+                self.set_result(self._task())
+            except JournalHalted as error:
+                self.set_exception(error)
+        return super().exception(timeout)
+
+
+class Behind(Executor):
+    """A worker that writes a block at once, or as late as it may: what a thread does is between the two."""
+
+    def __init__(self, is_late: bool) -> None:
+        self._is_late = is_late
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        task = _Task(partial(fn, *args, **kwargs))
+        if not self._is_late:
+            task.exception()
+        return task
+
+
+class Session:
+    """Writes a fixed session and remembers up to which message it was told that all is well."""
+
+    def __init__(self, directory: Path, disk: FailingDisk, behind: Executor | None = None) -> None:
         self.n_kept = 0
         self.writer: JournalWriter | None = None
         self._directory = directory
         self._disk = disk
+        self._behind = behind
 
     def run(self) -> None:
-        writer = self.writer = JournalWriter(self._directory, self._disk, segment_bytes=250)
+        writer = self.writer = JournalWriter(
+            self._directory, self._disk, segment_bytes=250, behind=self._behind
+        )
         for number in range(1, 9):
             writer.append(timer(number))
-            if number % 2 == 0:
-                writer.sync() if number % 4 == 0 else writer.commit()
+            if number % 4 == 0:
+                writer.sync()
                 self.n_kept = number
+            elif number % 2 == 0:
+                writer.commit()
+                self.n_kept = number if self._behind is None else self.n_kept
         writer.close()
 
 
@@ -80,6 +118,41 @@ def test_every_operation_refused_halts_by_name_and_keeps_every_closed_block(
                     session.writer.sync()
                 session.writer.close()
             check_what_stayed(directory, session)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_a_block_behind_the_run_meets_halts_the_journal_by_name(tmp_path: Path, is_late: bool) -> None:
+    n = n_operations(tmp_path / "whole")
+    written = [path.read_bytes() for path in segments(tmp_path / "whole")]
+    Session(tmp_path / "behind", FailingDisk(fail_at=10**9), Behind(is_late)).run()
+    assert [path.read_bytes() for path in segments(tmp_path / "behind")] == written
+    for fail_at in range(1, n + 1):
+        directory = tmp_path / f"{fail_at}"
+        session = Session(directory, FailingDisk(fail_at, errno.ENOSPC, 60), Behind(is_late))
+        with pytest.raises(JournalHalted, match="DISK_FULL"):
+            session.run()
+        if session.writer is not None:
+            with pytest.raises(JournalHalted, match="DISK_FULL"):
+                session.writer.append(timer(1))
+            session.writer.close()
+        check_what_stayed(directory, session)
+
+
+def test_a_thread_behind_the_run_writes_what_the_run_would_have_written(tmp_path: Path) -> None:
+    heads = set()
+    for n_workers in (0, 1):
+        with ThreadPoolExecutor(1) as behind:
+            writer = JournalWriter(
+                tmp_path / f"{n_workers}", segment_bytes=250, behind=behind if n_workers else None
+            )
+            for number in range(1, 40):
+                writer.append(timer(number))
+                if number % 3 == 0:
+                    writer.commit()
+            writer.close()
+        heads.add(writer.head)
+    assert len(heads) == 1
+    assert scan(tmp_path / "1").head in heads and scan(tmp_path / "1").is_complete
 
 
 def test_a_half_written_block_that_can_not_be_cut_off_is_reported_and_then_resumed(tmp_path: Path) -> None:

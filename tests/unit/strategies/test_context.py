@@ -7,6 +7,7 @@ import pytest
 
 from njord.core.account import SpotAccount
 from njord.core.contracts import Bar
+from njord.core.holdings import Holdings
 from njord.core.types import OrderStatus
 from njord.strategies.context import BarView, Context, World
 from tests.property.strategies import bar, fill_event, instrument, order_event
@@ -15,7 +16,7 @@ TRADED = (instrument(), instrument("ETH/USDT"))
 
 
 def world() -> World:
-    return World(SpotAccount(TRADED, "USDT", Decimal(1000)), len(TRADED))
+    return World(Holdings(SpotAccount(TRADED, "USDT", Decimal(1000)), TRADED), len(TRADED))
 
 
 def context(shared: World, warm_up: int = 3, strategy_id: str = "s") -> Context:

@@ -24,6 +24,7 @@ from njord.core.contracts import (
     TradeEvent,
 )
 from njord.core.errors import StrategyError
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.types import OrderType, RefusalReason, Side
 from njord.strategies.base import Proposals, Strategy, StrategyParams
@@ -78,7 +79,7 @@ def runner(*hosted: tuple[str, Strategy, int], last: int = 0) -> StrategyRunner:
     counters = {name: Counter(name, last) for name, _, _ in hosted}
     account = SpotAccount(TRADED, "USDT", Decimal(1000))
     hosts = [HostedStrategy(name, strategy, index) for name, strategy, index in hosted]
-    return StrategyRunner(hosts, TRADED, account, "main", counters)
+    return StrategyRunner(hosts, TRADED, Holdings(account, TRADED), "main", counters)
 
 
 def tell(which: StrategyRunner, message: Message) -> list[Message]:

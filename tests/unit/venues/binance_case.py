@@ -11,9 +11,16 @@ from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
-from njord.core.contracts import BrokerCancelReq, BrokerFill, BrokerOrderReq, BrokerOrderUpdate, BrokerReply
+from njord.core.contracts import (
+    BrokerAmendReq,
+    BrokerCancelReq,
+    BrokerFill,
+    BrokerOrderReq,
+    BrokerOrderUpdate,
+    BrokerReply,
+)
 from njord.core.orders import TERMINAL, may_follow
-from njord.core.types import BUY, LIMIT, OrderStatus, OrderType, Side, TimeInForce
+from njord.core.types import BUY, LIMIT, OrderReason, OrderStatus, OrderType, Side, TimeInForce
 from njord.core.units import NS_PER_S
 from njord.exchange.wire import UNTROUBLED, Fate, Frame, Request, Response, Served
 from njord.simulation.link import ExchangeLink, LinkTerms
@@ -21,9 +28,17 @@ from njord.simulation.shell import SimulatedShell
 from njord.simulation.virtual_time import VirtualTime
 from njord.venues.binance_core import BinanceBrokerCore
 from njord.venues.binance_options import CoreOptions
-from njord.venues.broker_wire import ExternalFill, Health, KnownOrder, Notice, Word
+from njord.venues.broker_wire import (
+    Amendment,
+    ExternalFill,
+    Health,
+    KnownLeg,
+    KnownOrder,
+    Notice,
+    Word,
+)
 from tests.property.strategies import START_NS
-from tests.unit.exchange.exchange_case import BTC, KEY, SECRET, Case, Row
+from tests.unit.exchange.exchange_case import BTC, KEY, SECRET, Case, Json, Row
 
 SYMBOL = BTC.symbol
 EVEN = LinkTerms(floor_ms=10.0, mean_ms=0.001, spike_share=0.0)
@@ -100,6 +115,7 @@ class CoreCase:
         self.link = ExchangeLink(self.time, self.trouble, Random(1), EVEN)
         self.words: list[Word] = []
         self.reqs: dict[str, BrokerOrderReq] = {}
+        self.amends: dict[str, list[BrokerAmendReq]] = {}
         self.link.start()
         self._begin((), {})
 
@@ -115,15 +131,44 @@ class CoreCase:
 
     def known(self, name: str) -> KnownOrder:
         """Return what the journal would have of an order."""
-        updates, fills = self.updates(name), self.fills(name)
+        req, words = self.reqs[name], [each for each in self.words if _name(each) == name]
+        asked = [(n, each) for n, each in enumerate(self.amends.get(name, []), 1)]
+        legs = [KnownLeg(qty_lots=req.qty_lots)]
+        for word in words:
+            last = legs[-1]
+            if isinstance(word, BrokerFill):
+                trade_ids = (*last.trade_ids, word.venue_trade_id)
+                legs[-1] = replace(last, filled_lots=last.filled_lots + word.qty_lots, trade_ids=trade_ids)
+                continue
+            assert isinstance(word, BrokerOrderUpdate)
+            if word.reason in (OrderReason.AMENDED, OrderReason.AMEND_REFUSED):
+                revision, _ = asked.pop(0)
+                if word.reason is OrderReason.AMENDED:
+                    left = word.qty_lots - word.filled_lots
+                    legs.append(KnownLeg(revision=revision, qty_lots=left))
+                    req = replace(
+                        req,
+                        qty_lots=word.qty_lots,
+                        limit_price_ticks=word.limit_price_ticks,
+                        trigger_price_ticks=word.trigger_price_ticks,
+                    )
+            if word.venue_order_id:
+                legs[-1] = replace(legs[-1], venue_order_id=word.venue_order_id)
         return KnownOrder(
-            req=self.reqs[name],
-            venue_order_id=next(
-                (each.venue_order_id for each in reversed(updates) if each.venue_order_id), ""
+            req=req,
+            legs=tuple(legs),
+            has_ended=any(each.status in TERMINAL for each in self.updates(name)),
+            n_amendments=len(self.amends.get(name, [])),
+            amendments=tuple(
+                Amendment(
+                    revision=revision,
+                    qty_lots=each.qty_lots,
+                    limit_price_ticks=each.limit_price_ticks,
+                    trigger_price_ticks=each.trigger_price_ticks,
+                    is_of_before=True,
+                )
+                for revision, each in asked
             ),
-            filled_lots=sum(each.qty_lots for each in fills),
-            trade_ids=tuple(each.venue_trade_id for each in fills),
-            has_ended=any(each.status in TERMINAL for each in updates),
         )
 
     def cursors(self) -> dict[str, str]:
@@ -162,6 +207,15 @@ class CoreCase:
             BrokerCancelReq(symbol=SYMBOL, client_order_id=name, ts_ns=self.time.now_ns())
         )
 
+    def amend(self, name: str, lots: int = 0, price: int = 0, trigger: int = 0) -> BrokerReply:
+        """Amend an order; 0 = unchanged."""
+        req = BrokerAmendReq(
+            symbol=SYMBOL, client_order_id=name, qty_lots=lots, limit_price_ticks=price,
+            trigger_price_ticks=trigger, ts_ns=self.time.now_ns(),
+        )  # fmt: skip
+        self.amends.setdefault(name, []).append(req)
+        return self.shell.amend(req)
+
     # --- what was told ---
 
     @property
@@ -176,6 +230,15 @@ class CoreCase:
     def statuses(self, name: str) -> list[OrderStatus]:
         """Return the statuses that were told of an order."""
         return [each.status for each in self.updates(name)]
+
+    def reasons(self, name: str) -> list[OrderReason]:
+        """Return the reasons of the updates that were told of an order."""
+        return [each.reason for each in self.updates(name)]
+
+    def legs(self, name: str) -> list[Json]:
+        """Return the venue's orders behind one of ours, oldest first, as the truth has them."""
+        orders = self.case.exchange.truth()["accounts"]["alice"]["orders"]
+        return [each for each in orders if f"{each['client_order_id']}-".startswith(f"{name}-")]
 
     def fills(self, name: str) -> list[BrokerFill]:
         """Return the fills of an order."""
@@ -209,12 +272,12 @@ class CoreCase:
         told = [each.venue_trade_id for each in self.all_fills()]
         assert len(told) == len(set(told))
         assert sorted(told, key=int) == sorted((str(each["trade_id"]) for each in truth["trades"]), key=int)
-        theirs = {each["client_order_id"]: each for each in truth["orders"]}
         for name in self.reqs:
             self._check_words(name)
-            statuses = self.statuses(name)
-            if name in theirs:
-                row = theirs[name]
+            statuses, rows = self.statuses(name), self.legs(name)
+            if rows:
+                assert sum(each["status"] in ("NEW", "PARTIALLY_FILLED") for each in rows) <= 1
+                row = rows[-1]
                 said = {"NEW": "accepted", "EXPIRED_IN_MATCH": "expired"}.get(
                     row["status"], row["status"].lower()
                 )
@@ -222,8 +285,9 @@ class CoreCase:
                 if row["status"] == "EXPIRED" and is_of_its_own:
                     said = "canceled"
                 ours = statuses[-1]
-                if said == "partially_filled" and ours is OrderStatus.ACCEPTED:
-                    said = "accepted"
+                if ours in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+                    said = said.replace("partially_filled", "accepted")
+                    ours = OrderStatus.ACCEPTED
                 assert ours == said, (name, statuses, said)
             elif statuses:
                 assert statuses[-1] in (OrderStatus.REJECTED, OrderStatus.CANCELED)
@@ -240,3 +304,7 @@ class CoreCase:
                 assert status not in TERMINAL
                 assert word.filled_lots == filled
                 status = word.status
+
+
+def _name(word: Word) -> str:
+    return word.client_order_id if isinstance(word, (BrokerFill, BrokerOrderUpdate)) else ""

@@ -3,7 +3,9 @@
 from njord.core.units import NS_PER_MINUTE, NS_PER_S
 from njord.venues.binance_budget import Budget
 from njord.venues.binance_options import CoreOptions
-from njord.venues.broker_wire import Lane
+from njord.venues.binance_outbox import USED_UP
+from njord.venues.broker_wire import Health, Lane
+from tests.unit.venues.binance_case import CoreCase
 
 T = 1000 * NS_PER_MINUTE
 
@@ -49,3 +51,15 @@ def test_a_block_holds_for_everything() -> None:
     spent = budget()
     spent.block(T + 7 * NS_PER_S)
     assert spent.wait_ns(Lane.CANCEL, 1, False, T) == 7 * NS_PER_S
+
+
+def test_a_core_that_waits_for_the_venues_next_minute_says_so_and_goes_on_with_it() -> None:
+    # A first start takes more: questions may use 70 % of 40.
+    case = CoreCase(weight_per_minute=40)
+    case.to(20)
+    assert case.health.reason == f"the venue's books are being read; {USED_UP}"
+    said = [each.reason for each in case.words if isinstance(each, Health)]
+    assert len(said) == len(set(said)), "the same reason is told once"
+    case.to(200)
+    assert case.core.is_ready
+    assert not case.health.reason

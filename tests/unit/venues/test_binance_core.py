@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from njord.core.contracts import (
-    BrokerAmendReq,
     BrokerFill,
     BrokerOrderUpdate,
     BrokerPending,
@@ -133,24 +132,6 @@ def test_an_order_that_waits_for_the_budget_is_withdrawn_without_the_venue() -> 
     assert case.statuses("NJ-4") == [S.ACCEPTED]
     assert case.sent("DELETE", "order") == []
     case.check()
-
-
-def test_an_amendment_is_refused_and_the_order_stands(case: CoreCase) -> None:
-    case.place("NJ-1", price=80)
-    case.to(3)
-    req = BrokerAmendReq(
-        symbol=SYMBOL,
-        client_order_id="NJ-1",
-        qty_lots=20,
-        limit_price_ticks=0,
-        trigger_price_ticks=0,
-        ts_ns=0,
-    )
-    assert case.shell.amend(req) == BrokerPending(client_order_id="NJ-1")
-    case.to(4)
-    last = case.updates("NJ-1")[-1]
-    assert (last.status, last.reason, last.qty_lots) == (S.ACCEPTED, OrderReason.AMEND_REFUSED, 10)
-    assert [each for each in case.trouble.heard if each[0] in ("PUT", "DELETE")] == []
 
 
 @pytest.mark.parametrize(

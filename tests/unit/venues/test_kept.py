@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from njord.core.columns import BATCH
 from njord.core.contracts import BrokerFill, BrokerOrderReq, BrokerOrderUpdate
+from njord.core.errors import VenueRejected
 from njord.core.filters import INT64_MAX
 from njord.core.types import OrderReason, OrderStatus, OrderType, Side, TimeInForce
-from njord.venues.kept import KeptFills, KeptOrders
+from njord.venues.kept import BriefOrders, KeptFills, KeptOrders
 from njord.venues.working import Working, told, working
 
 WHOLE = st.integers(0, INT64_MAX)
@@ -54,9 +55,25 @@ def placed(kept: KeptOrders, name: str) -> Working:
     number = len(kept)
     new = order(name, str(number + 1))
     new.number = number
-    kept.working[name] = new
-    kept.names.append(name)
+    kept.add(new)
     return new
+
+
+def test_in_brief_an_order_is_never_forgotten_and_what_it_filled_stays_known() -> None:
+    brief = BriefOrders()
+    one, other = order("one", "1"), order("other", "2")
+    for each in (one, other):
+        brief.add(each)
+    one.filled_lots = 3
+    brief.end(one, told(one, OrderStatus.CANCELED, OrderReason.CANCEL_REQUESTED, 9))
+    brief.end_unseen(told(order("lost", ""), OrderStatus.EXPIRED, OrderReason.END_OF_DATA, 9))
+    known = ["one", "other", "lost", "never"]
+    assert [name in brief for name in known] == [True, True, True, False]
+    assert [brief.filled_lots(name) for name in known] == [3, None, 0, None]
+    assert (brief.working, list(brief)) == ({"other": other}, ["one", "lost", "other"])
+    assert (brief.ended("other"), brief.ended("never")) == (None, None)
+    with pytest.raises(VenueRejected, match="order one has ended, and this venue keeps no history"):
+        brief.ended("one")
 
 
 @pytest.mark.parametrize("n_others", [0, BATCH - 3, BATCH - 2, BATCH - 1, BATCH, 2 * BATCH])

@@ -155,6 +155,43 @@ def test_filters_are_those_of_the_time_of_the_order() -> None:
     placed(where, request(qty_lots=20, limit=95, ts_ns=now))
 
 
+def test_one_market_order_may_be_no_larger_than_the_venue_says_whatever_a_limit_order_may() -> None:
+    where = venue(instrument(tick_size=Decimal(1), lot_size=Decimal("0.1"), max_market_qty=Decimal("1.5")))
+    assert refusal(where, request(qty_lots=16)) is OrderReason.FILTER_QTY
+    placed(where, request("market", qty_lots=15), request("limit", qty_lots=16, limit=90))
+
+
+def test_no_more_orders_are_open_in_an_instrument_than_the_venue_says() -> None:
+    few = instrument(tick_size=Decimal(1), lot_size=Decimal("0.1"), max_open_orders=2)
+    where = placed(venue(few), request("a", limit=90), request("b", limit=91))
+    reply = where.place(request("c", limit=92))
+    assert isinstance(reply, BrokerReject) and reply.reason is OrderReason.RATE_LIMITED
+    where.cancel(BrokerCancelReq(symbol="", client_order_id="a", ts_ns=START_NS))
+    placed(where, request("c", limit=92))
+
+
+def test_limits_lie_within_their_sides_band_around_the_last_price_and_stay_there_when_amended() -> None:
+    bands: dict[str, Any] = {
+        "buy_band": (Decimal("0.5"), Decimal("1.5")),
+        "sell_band": (Decimal("0.9"), Decimal(3)),
+    }
+    where = venue(instrument(tick_size=Decimal(1), lot_size=Decimal("0.1"), **bands))
+    placed(where, request("unknown", limit=1))  # No price is known yet.
+    where.cancel(BrokerCancelReq(symbol="", client_order_id="unknown", ts_ns=START_NS))
+    where.on_bar(bar(0, 100, 100, 100, 100))
+    for side, limit in ((Side.BUY, 49), (Side.BUY, 151), (Side.SELL, 89), (Side.SELL, 301)):
+        assert refusal(where, request(side=side, limit=limit)) is OrderReason.FILTER_PRICE
+    placed(where, request("a", limit=50), request("stop", type=OrderType.STOP, trigger=400))
+    where.drain()
+    where.amend(amended("a", limit=49))
+    where.amend(amended("a", limit=51))
+    told = [each for each in where.drain() if isinstance(each, BrokerOrderUpdate)]
+    assert [(each.reason, each.limit_price_ticks) for each in told] == [
+        (OrderReason.AMEND_REFUSED, 50),
+        (OrderReason.AMENDED, 51),
+    ]
+
+
 # --- requests on their way ---
 
 

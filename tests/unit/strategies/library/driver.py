@@ -16,6 +16,7 @@ from njord.core.contracts import (
     TimerFired,
     TimerSet,
 )
+from njord.core.holdings import Holdings
 from njord.core.ids import Counter
 from njord.core.instrument import Instrument
 from njord.core.orders import WorkingOrder
@@ -41,7 +42,7 @@ class Driver:
         traded: Sequence[Instrument] = (CENTS, OTHER)[: len(strategies)]
         account = SpotAccount(traded, "USDT", Decimal(10_000))
         hosts = [HostedStrategy("s", strategy, index) for index, strategy in enumerate(strategies)]
-        self.runner = StrategyRunner(hosts, traded, account, "main", {"s": Counter("s", 0)})
+        self.runner = StrategyRunner(hosts, traded, Holdings(account, traded), "main", {"s": Counter("s", 0)})
         self.confirms = confirms
         self.now_ns = START_NS
         self.due: TimerSet | None = None
