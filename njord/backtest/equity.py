@@ -20,13 +20,14 @@ from njord.core.account import Account
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.position import Position
-from njord.core.units import EXACT, exponent
+from njord.core.units import EXACT, exponent, quantum
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 _RECORD = np.dtype([("ts_ns", "<i8"), ("equity", "<f8"), ("benchmark", "<f8")])
 _COLUMNS = ("ts_ns", "equity", "benchmark")
 _BATCH_ROWS = 65_536
+_multiply, _subtract, _to_integral = EXACT.multiply, EXACT.subtract, EXACT.to_integral_exact
 
 
 class EquityRecorder:
@@ -54,17 +55,17 @@ class EquityRecorder:
         # One scale holds cash, fees, and quantity x tick without a remainder, fees in kind included.
         scales = [each.tick_scale + max(each.lot_scale, each.money_scale) for each in instruments]
         self._scale = max(*scales, exponent(capital))
-        self._units = EXACT.scaleb(
-            Decimal(1), self._scale
-        )  # Of the report asset; half the price of `scaleb`.
-        self._tick_sizes = [each.tick_size for each in instruments]
+        self._unit = quantum(self._scale)
+        # How many units one of the report asset is, and a tick x one of the base; half the price of `scaleb`.
+        self._units = EXACT.scaleb(Decimal(1), self._scale)
+        self._tick_units = [_multiply(each.tick_size, self._units) for each in instruments]
         self._changes: list[tuple[int, Decimal, tuple[Position, ...]]] = []  # Not yet among the rows below.
         self._settled = tuple(settled) or (False,) * len(instruments)
         self._sample_ns = sample_ns
         self._stage = stage
         # What holds from which row of the block on: the constant, and what a tick of each instrument is worth.
         self._rows: list[int] = [0]
-        self._constants: list[int] = [self._whole(capital)]
+        self._constants: list[int] = [self._whole(_multiply(capital, self._units))]
         self._steps: list[tuple[int, ...]] = [(0,) * len(instruments)]
         self._part = float(capital) / len(instruments)
         self._pending: NDArray[np.void] | None = None  # The last point of ticks, whose time may go on.
@@ -80,15 +81,18 @@ class EquityRecorder:
     # What has changed since the last block becomes whole numbers all at once: among orders, which come one in many
     # bars, each would take three times as long.
     def _count(self) -> None:
+        units, tick_units, whole = self._units, self._tick_units, self._whole
+        indices = range(len(tick_units))
         for row, constant, positions in self._changes:
-            steps = []
-            for index, position in enumerate(positions):
-                if position.qty and self._settled[index]:
-                    constant = EXACT.subtract(constant, position.cost)
-                qty = position.qty
-                steps.append(self._whole(EXACT.multiply(qty, self._tick_sizes[index])) if qty else 0)
+            steps = [0] * len(tick_units)
+            for index in indices:
+                position = positions[index]
+                if position.qty:
+                    if self._settled[index]:
+                        constant = _subtract(constant, position.cost)
+                    steps[index] = whole(_multiply(position.qty, tick_units[index]))
             self._rows.append(row)
-            self._constants.append(self._whole(constant))
+            self._constants.append(whole(_multiply(constant, units)))
             self._steps.append(tuple(steps))
         self._changes.clear()
 
@@ -101,7 +105,7 @@ class EquityRecorder:
         self._count()
         every = marks.ts_ns if not self._sample_ns else -(-marks.ts_ns // self._sample_ns) * self._sample_ns
         ends = np.flatnonzero(np.append(np.diff(every), 1))
-        prices = [self._filled(index, marks)[ends] for index in range(len(self._tick_sizes))]
+        prices = [self._filled(index, marks)[ends] for index in range(len(self._tick_units))]
         lengths = np.diff([*self._rows, marks.ts_ns.size])
         held = np.repeat(np.arange(len(self._rows)), lengths)[ends]
         records = np.empty(ends.size, dtype=_RECORD)
@@ -129,7 +133,7 @@ class EquityRecorder:
     # The marks of one instrument at every row; the last one known holds until the next.
     def _filled(self, index: int, marks: Marks) -> IntArray:
         own = marks.ticks
-        if len(self._tick_sizes) > 1:
+        if len(self._tick_units) > 1:
             own = np.where(marks.instrument == index, own, 0)
         if not own.all():
             at = np.maximum.accumulate(np.where(own > 0, np.arange(own.size), -1))
@@ -176,10 +180,11 @@ class EquityRecorder:
         return records["ts_ns"].astype(np.int64), records["equity"].astype(np.float64)
 
     # Exact, or the accounting has found a digit that the scale above can not hold.
-    def _whole(self, amount: Decimal) -> int:
+    def _whole(self, n_units: Decimal) -> int:
         try:
-            return int(EXACT.to_integral_exact(EXACT.multiply(amount, self._units)))
+            return int(_to_integral(n_units))
         except Inexact:
+            amount = _multiply(n_units, self._unit)
             raise InvariantError(f"{amount} has more than {self._scale} decimals") from None
 
     def batches(self) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:

@@ -14,6 +14,7 @@ from njord.backtest.market import Marks
 from njord.core.account import Account
 from njord.core.accounts import AccountKind, AccountTerms, make_account
 from njord.core.contracts import FillEvent
+from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.types import BUY, SELL, InstrumentKind
 from tests.unit.backtest.market_samples import instrument
@@ -159,6 +160,15 @@ def test_amounts_beyond_int64_stay_exact() -> None:
     recorder.change(0, account)
     _, worth = recorder.close_block(Marks(*block))
     assert worth.tolist() == [float(account.equity([10**15]) or 0), float(account.equity([10**15 + 2]) or 0)]
+
+
+def test_a_digit_that_the_curve_can_not_hold_is_refused_by_its_amount() -> None:
+    recorder = EquityRecorder((OTHER,), CAPITAL, io.BytesIO())
+    account = make_account(AccountTerms(), (OTHER,), "USDT", CAPITAL)
+    account.cash = Decimal("1000.2500000000000001")
+    recorder.change(0, account)
+    with pytest.raises(InvariantError, match=r"^1000\.2500000000000001 has more than 9 decimals$"):
+        recorder.close_block(Marks(*np.array([[1], [0], [100]], dtype=np.int64)))
 
 
 def test_the_file_holds_all_three_columns_and_a_sample_its_last_point(tmp_path: object) -> None:
