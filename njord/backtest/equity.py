@@ -27,6 +27,7 @@ FloatArray = NDArray[np.float64]
 _RECORD = np.dtype([("ts_ns", "<i8"), ("equity", "<f8"), ("benchmark", "<f8")])
 _COLUMNS = ("ts_ns", "equity", "benchmark")
 _BATCH_ROWS = 65_536
+_ALL = slice(None)
 _multiply, _subtract, _to_integral = EXACT.multiply, EXACT.subtract, EXACT.to_integral_exact
 
 
@@ -104,20 +105,20 @@ class EquityRecorder:
         """
         self._count()
         every = marks.ts_ns if not self._sample_ns else -(-marks.ts_ns // self._sample_ns) * self._sample_ns
-        ends = np.flatnonzero(np.append(np.diff(every), 1))
+        is_end = np.ones(every.size, dtype=np.bool_)
+        np.not_equal(every[1:], every[:-1], out=is_end[:-1])
+        ends = _ALL if is_end.all() else np.flatnonzero(is_end)
         prices = [self._filled(index, marks)[ends] for index in range(len(self._tick_units))]
-        lengths = np.diff([*self._rows, marks.ts_ns.size])
-        held = np.repeat(np.arange(len(self._rows)), lengths)[ends]
-        records = np.empty(ends.size, dtype=_RECORD)
-        records["ts_ns"] = every[ends]
-        records["equity"] = self._equity(held, prices)
+        times = every[ends]
+        lengths = np.diff([*self._rows, marks.ts_ns.size])  # Of what holds, in rows.
+        is_invested = np.repeat(np.array(list(map(any, self._steps))), lengths)[ends]
+        records = np.empty(times.size, dtype=_RECORD)
+        records["ts_ns"] = times
+        records["equity"] = self._equity(lengths, ends, prices)
         records["benchmark"] = self._benchmark(prices)
-        invested = np.array(list(map(any, self._steps)))
-        self.n_bars_invested += int(np.count_nonzero(invested[held]))
+        self.n_bars_invested += int(np.count_nonzero(is_invested))
         self._rows, self._constants, self._steps = [0], self._constants[-1:], self._steps[-1:]
-        return self._write(
-            self._with_pending(records, bool(invested[held[0]])) if self._sample_ns else records
-        )
+        return self._write(self._with_pending(records, bool(is_invested[0])) if self._sample_ns else records)
 
     def finish(self) -> tuple[IntArray, FloatArray]:
         """Stage the last point, as the account is now; return its time and equity if it was not staged before."""
@@ -126,7 +127,9 @@ class EquityRecorder:
         self._count()
         last = self._pending.copy()
         prices = [np.array([ticks], dtype=np.int64) for ticks in self.last_marks]
-        last["equity"] = self._equity(np.array([len(self._rows) - 1]), prices)
+        lengths = np.zeros(len(self._rows), dtype=np.int64)
+        lengths[-1] = 1
+        last["equity"] = self._equity(lengths, _ALL, prices)
         self._pending = None
         return self._write(last)
 
@@ -144,17 +147,19 @@ class EquityRecorder:
         self.last_marks[index] = int(own[-1])
         return own
 
-    def _equity(self, held: NDArray[np.intp], prices: list[IntArray]) -> FloatArray:
+    # At the rows `ends`, where each of what holds does so for `lengths` rows, one after the other.
+    def _equity(self, lengths: IntArray, ends: IntArray | slice, prices: list[IntArray]) -> FloatArray:
         largest = max(map(abs, self._constants))
         every = list(zip(*self._steps, strict=True))  # By instrument.
         for steps, price in zip(every, prices, strict=True):
             largest += max(map(abs, steps)) * int(price.max())
         kind = np.int64 if largest < 2**63 else object
-        total = np.array(self._constants, dtype=kind)[held]
+        total = np.repeat(np.array(self._constants, dtype=kind), lengths)[ends]
         for steps, price in zip(every, prices, strict=True):
             if any(steps):
-                total = total + price.astype(kind) * np.array(steps, dtype=kind)[held]
-        equity: FloatArray = (total / 10**self._scale).astype(np.float64)
+                held = np.repeat(np.array(steps, dtype=kind), lengths)[ends]
+                total = total + price.astype(kind, copy=False) * held
+        equity: FloatArray = (total / 10**self._scale).astype(np.float64, copy=False)
         return equity
 
     def _benchmark(self, prices: list[IntArray]) -> FloatArray:
