@@ -22,7 +22,6 @@ NEVER: Final = -(2**63)  # A time at which nothing happened.
 _TYPES, _TIFS = tuple(OrderType), tuple(TimeInForce)
 _TYPE_CODES = {each: code for code, each in enumerate(_TYPES)}
 _TIF_CODES = {each: code for code, each in enumerate(_TIFS)}
-_IS_BUY, _POST_ONLY, _REDUCE_ONLY = 1, 2, 4
 
 
 class Amended(msgspec.Struct, gc=False):
@@ -139,7 +138,7 @@ class Course(msgspec.Struct, gc=False):
 
 
 # How it was approved, and behind it what became of it.
-_ORDER = Struct("<qqqqiiHBBBqqqii")
+_ORDER = Struct("<qqqqiiHBB???qqqii")
 _COURSE = Struct("<qqqii")
 _COURSE_AT = _ORDER.size - _COURSE.size
 _STRATEGY, _STRATEGY_AT = Struct("<H"), 40
@@ -195,15 +194,15 @@ class OrderRows(Rows[RecordedOrder]):
 
     def _made(self, index: int, client_order_id: str, fills: tuple[RecordedFill, ...]) -> RecordedOrder:
         (
-            ts_ns, limit, qty_lots, decision_seq, instrument, slice_, strategy, type_, tif, flags,
-            accepted_ns, triggered_ns, end_ns, terminal, detail,
+            ts_ns, limit, qty_lots, decision_seq, instrument, slice_, strategy, type_, tif,
+            is_buy, post_only, reduce_only, accepted_ns, triggered_ns, end_ns, terminal, detail,
         ) = _ORDER.unpack_from(self._rows, index * _ORDER.size)  # fmt: skip
         return RecordedOrder(
             order_no=index + 1,
             ts_ns=ts_ns,
             instrument=instrument,
             strategy_id=self._strategies.texts[strategy],
-            side=BUY if flags & _IS_BUY else SELL,
+            side=BUY if is_buy else SELL,
             type=_TYPES[type_],
             tif=_TIFS[tif],
             limit_price_ticks=limit,
@@ -211,8 +210,8 @@ class OrderRows(Rows[RecordedOrder]):
             client_order_id=client_order_id,
             decision_seq=decision_seq,
             slice_id=self._slices.texts[slice_],
-            post_only=bool(flags & _POST_ONLY),
-            reduce_only=bool(flags & _REDUCE_ONLY),
+            post_only=post_only,
+            reduce_only=reduce_only,
             terms=self._terms.get(index, _NO_TERMS),
             accepted_ns=None if accepted_ns == NEVER else accepted_ns,
             end_ns=None if end_ns == NEVER else end_ns,
@@ -305,7 +304,9 @@ class OrderRows(Rows[RecordedOrder]):
                     strategies[order.strategy_id],
                     _TYPE_CODES[order.type],
                     _TIF_CODES[order.tif],
-                    (order.side is BUY) + _POST_ONLY * order.post_only + _REDUCE_ONLY * order.reduce_only,
+                    order.side is BUY,
+                    order.post_only,
+                    order.reduce_only,
                     course.accepted_ns,
                     course.triggered_ns,
                     course.end_ns,
@@ -317,11 +318,10 @@ class OrderRows(Rows[RecordedOrder]):
             ]
         )
         self._ids.extend([course.order.client_order_id for course in latest])
-        self._working.update(
-            [(index, course) for index, course in enumerate(latest, first) if course.end_ns == NEVER]
-        )
         for index, course in enumerate(latest, first):
             order = course.order
+            if course.end_ns == NEVER:
+                self._working[index] = course
             if (
                 order.trigger_price_ticks
                 or order.trail_ticks
