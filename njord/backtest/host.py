@@ -36,8 +36,6 @@ from njord.execution.gateway import Gateway
 from njord.venues.simulated import Report, SimulatedVenue
 
 HOST: Final = "host"  # The source of what a host says of itself.
-_ORDERS: frozenset[type[Message]] = frozenset({OrderEvent, CancelEvent, AmendEvent})
-_MOVES: frozenset[type[Message]] = frozenset({FillEvent, FundingEvent})  # Money.
 _TimerKey = tuple[str, int, str]
 
 
@@ -123,6 +121,7 @@ class SimulatedHost:
         self._account = account
         self._venue = venue
         self._instruments = instruments
+        self._indices = range(len(instruments))
         self._recorder = recorder
         self._on_moved = on_moved
         self._before_send = before_send
@@ -130,7 +129,14 @@ class SimulatedHost:
         self._gateway = Gateway(venue, venue.exchange_rules(), account_id)
         self._has_ticks = any(has_ticks)
         # What a decision lets out, and on ticks the words that say how many orders are open.
-        self._leaving = _ORDERS | {TimerSet} | ({OrderUpdate} if self._has_ticks else frozenset())
+        self._leaving: dict[type[Message], Callable[[Any, int], None]] = {
+            OrderEvent: self._send,
+            CancelEvent: self._send,
+            AmendEvent: self._send,
+            TimerSet: self._set_timer,
+        }
+        if self._has_ticks:
+            self._leaving[OrderUpdate] = self._count_end
         self._n_open = 0  # Orders that were sent and have not ended; followed on ticks alone.
         self._words: deque[FillEvent | OrderUpdate | FundingEvent] = deque()  # Of the venue, not told yet.
         self._is_telling = False
@@ -226,16 +232,15 @@ class SimulatedHost:
             if kind in observers:
                 observers[kind](message)
             if kind in leaving:
-                self._let_out(message, now_ns)
+                leaving[kind](message, now_ns)
         if self._words and not self._is_telling:
             self._tell_words()
 
-    def _let_out(self, message: Message, now_ns: int) -> None:
-        if type(message) in _ORDERS:
-            self._send(message, now_ns)
-        elif isinstance(message, TimerSet):
-            self.timers.set(message)
-        elif isinstance(message, OrderUpdate) and message.status in TERMINAL:
+    def _set_timer(self, timer: TimerSet, _: int) -> None:
+        self.timers.set(timer)
+
+    def _count_end(self, update: OrderUpdate, _: int) -> None:
+        if update.status in TERMINAL:
             self._n_open -= 1
 
     def _send(self, order: Any, now_ns: int) -> None:
@@ -271,7 +276,7 @@ class SimulatedHost:
                 self.follow(done, word.ts_ns)
             else:  # It has caused nothing: nothing can leave.
                 observers[kind](word)
-            if kind in _MOVES:
+            if kind is not OrderUpdate:  # Fills and funding move money.
                 moved = True
         self._is_telling = False
         if moved:
@@ -290,9 +295,10 @@ class SimulatedHost:
         account, (cash, held) = self._account, self._venue.told()
         if account.cash != cash:
             raise InvariantError(f"our books say cash {account.cash}, the venue says {cash}")
-        for index, position in enumerate(account.positions):
-            if position.qty != held[index]:
+        positions = account.positions
+        for index in self._indices:
+            if positions[index].qty != held[index]:
                 symbol = self._instruments[index].symbol
                 raise InvariantError(
-                    f"our books say {position.qty} of {symbol}, the venue says {held[index]}"
+                    f"our books say {positions[index].qty} of {symbol}, the venue says {held[index]}"
                 )
