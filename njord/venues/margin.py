@@ -45,6 +45,7 @@ class CashAccount:
         self._may_short = [
             terms.account == "margin" or each.kind is not InstrumentKind.SPOT for each in instruments
         ]
+        self._may_owe = self._is_lent or any(self._may_short)  # Where not, its cash alone backs what it buys.
 
     def trade(
         self,
@@ -73,13 +74,16 @@ class CashAccount:
             cash_after, held_after = _subtract(self.cash, cost), _subtract(held_after, fee)
         else:
             cash_after = _subtract(self.cash, _add(cost, fee))
-        is_same_side = not held_after or held_after.is_signed() is held.is_signed()
-        if not is_same_side or held_after.copy_abs() > held.copy_abs():
+        low, high = (held, ZERO) if held < ZERO else (ZERO, held)
+        if not low <= held_after <= high:
             if reduce_only:
                 return OrderReason.REDUCE_ONLY
             if held_after < ZERO and not self._may_short[index]:
                 return OrderReason.INSUFFICIENT_FUNDS
-            if self._backing(index, cash_after, held_after, price_ticks) < ZERO:
+            backing = cash_after
+            if self._may_owe:
+                backing = self._backing(index, cash_after, held_after, price_ticks)
+            if backing < ZERO:
                 return OrderReason.INSUFFICIENT_FUNDS
         self.cash, self.held[index] = cash_after, held_after
         return None

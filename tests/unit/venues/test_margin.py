@@ -3,12 +3,16 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from njord.core.contracts import Bar, BrokerFunding, BrokerLiquidation
 from njord.core.types import InstrumentKind, OrderReason, OrderType, Side
-from njord.core.units import NS_PER_S
+from njord.core.units import NS_PER_S, ZERO
 from njord.venues.funding import INTERVAL_NS as FUNDING_NS
 from njord.venues.funding import FundingSchedule
+from njord.venues.margin import CashAccount
 from njord.venues.simulated import Report, SimulatedVenue
+from njord.venues.terms import VenueTerms
 from tests.property.strategies import INTERVAL_NS, START_NS, bar, instrument
 from tests.unit.venues.venue_case import BTC, PERP, canceled, ends, fills, placed, request, story, venue
 
@@ -41,6 +45,28 @@ def test_a_margin_account_may_be_short_of_an_asset_up_to_its_equity() -> None:
     assert not fills(
         placed(margin(BTC, kind="margin"), request(side=SELL, qty_lots=101)).on_bar(flat(0, 100))
     )
+
+
+def test_who_pays_in_full_may_still_be_short_of_a_contract_up_to_its_equity() -> None:
+    for lots, is_covered in ((100, True), (101, False)):
+        where = placed(margin(BTC, PERP, kind="spot"), request(side=SELL, qty_lots=lots, instrument=1))
+        assert bool(fills(where.on_bar(flat(0, 100, 1)))) is is_covered
+
+
+@pytest.mark.parametrize(
+    ("held", "traded", "shrinks"),
+    [
+        (2, -1, True), (2, -2, True), (2, -3, False), (2, 1, False), (-2, 1, True), (-2, 2, True), (-2, 3, False),
+        (-2, -1, False), (0, 1, False), (0, -1, False),
+    ],
+)  # fmt: skip
+def test_reduce_only_is_what_leaves_less_of_a_position_and_never_turns_it(
+    held: int, traded: int, shrinks: bool
+) -> None:
+    account = CashAccount((BTC,), Decimal(1000), [0], VenueTerms(account="margin"))
+    account.held[0] = Decimal(held)
+    refused = account.trade(0, Decimal(traded), 100, Decimal(100 * traded), ZERO, False, True)
+    assert refused is (None if shrinks else OrderReason.REDUCE_ONLY)
 
 
 def test_leverage_multiplies_what_equity_covers_long_and_short() -> None:
