@@ -36,6 +36,7 @@ _ROUNDING_TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 _ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=_ROUNDING_TRAPS)
 _DOWN = Context(prec=80, rounding=ROUND_DOWN, traps=_ROUNDING_TRAPS)
 _UP = Context(prec=80, rounding=ROUND_UP, traps=_ROUNDING_TRAPS)
+_quantize_down, _quantize_nearest, _quantize_up = _DOWN.quantize, _ROUNDING.quantize, _UP.quantize
 _WIDE = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _ONE = Decimal(1)
 
@@ -47,17 +48,17 @@ def quantum(scale: int) -> Decimal:
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` (a power of ten) whose magnitude does not exceed `value`'s."""
-    return _DOWN.quantize(value, step)
+    return _quantize_down(value, step)
 
 
 def round_up(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` (a power of ten) whose magnitude is not below `value`'s."""
-    return _UP.quantize(value, step)
+    return _quantize_up(value, step)
 
 
 def round_half_even(value: Decimal, step: Decimal) -> Decimal:
     """Return `value` at the nearest multiple of `step` (a power of ten), ties to even."""
-    return _ROUNDING.quantize(value, step)
+    return _quantize_nearest(value, step)
 
 
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
