@@ -20,7 +20,7 @@ from njord.core.account import Account
 from njord.core.errors import InvariantError
 from njord.core.instrument import Instrument
 from njord.core.position import Position
-from njord.core.units import EXACT, exponent, quantum
+from njord.core.units import EXACT, ZERO, exponent, quantum
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -60,6 +60,8 @@ class EquityRecorder:
         # How many units one of the report asset is, and a tick x one of the base; half the price of `scaleb`.
         self._units = EXACT.scaleb(Decimal(1), self._scale)
         self._tick_units = [_multiply(each.tick_size, self._units) for each in instruments]
+        # The last quantity of each instrument and what a tick of it is worth: who trades one size holds it again.
+        self._worths = [(ZERO, 0)] * len(instruments)
         self._changes: list[tuple[int, Decimal, tuple[Position, ...]]] = []  # Not yet among the rows below.
         self._settled = tuple(settled) or (False,) * len(instruments)
         self._sample_ns = sample_ns
@@ -82,16 +84,21 @@ class EquityRecorder:
     # What has changed since the last block becomes whole numbers all at once: among orders, which come one in many
     # bars, each would take three times as long.
     def _count(self) -> None:
-        units, tick_units, whole = self._units, self._tick_units, self._whole
+        units, tick_units, worths, whole = self._units, self._tick_units, self._worths, self._whole
         indices = range(len(tick_units))
         for row, constant, positions in self._changes:
             steps = [0] * len(tick_units)
             for index in indices:
                 position = positions[index]
-                if position.qty:
+                qty = position.qty
+                if qty:
                     if self._settled[index]:
                         constant = _subtract(constant, position.cost)
-                    steps[index] = whole(_multiply(position.qty, tick_units[index]))
+                    known, worth = worths[index]
+                    if qty != known:
+                        worth = whole(_multiply(qty, tick_units[index]))
+                        worths[index] = (qty, worth)
+                    steps[index] = worth
             self._rows.append(row)
             self._constants.append(whole(_multiply(constant, units)))
             self._steps.append(tuple(steps))
