@@ -36,8 +36,10 @@ _ROUNDING_TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 _ROUNDING = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=_ROUNDING_TRAPS)
 _DOWN = Context(prec=80, rounding=ROUND_DOWN, traps=_ROUNDING_TRAPS)
 _UP = Context(prec=80, rounding=ROUND_UP, traps=_ROUNDING_TRAPS)
-_quantize_down, _quantize_nearest, _quantize_up = _DOWN.quantize, _ROUNDING.quantize, _UP.quantize
 _WIDE = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+# Bound once, as wherever money is counted often: to look a method up on a context costs as much as the sum it makes.
+_quantize_down, _quantize_up, _quantize = _DOWN.quantize, _UP.quantize, _ROUNDING.quantize
+_divide, _multiply_wide = _ROUNDING.divide, _WIDE.multiply
 _ONE = Decimal(1)
 
 
@@ -58,17 +60,17 @@ def round_up(value: Decimal, step: Decimal) -> Decimal:
 
 def round_half_even(value: Decimal, step: Decimal) -> Decimal:
     """Return `value` at the nearest multiple of `step` (a power of ten), ties to even."""
-    return _quantize_nearest(value, step)
+    return _quantize(value, step)
 
 
 def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Return numerator / denominator to 80 significant digits: for rates and comparisons, never for money kept."""
-    return _ROUNDING.divide(numerator, denominator)
+    return _divide(numerator, denominator)
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """Return amount x part / whole to 80 significant digits; the product in between keeps all of its digits."""
-    return _ROUNDING.divide(_WIDE.multiply(amount, part), whole)
+    return _divide(_multiply_wide(amount, part), whole)
 
 
 def exponent(value: Decimal) -> int:

@@ -24,6 +24,7 @@ _FIRST = 0  # The instrument.
 _GTC = TimeInForce.GTC
 _UNKNOWN = Decimal("NaN")  # Told apart from any amount by identity.
 _NO_LINKS = ("",) * 5
+_multiply, _to_integral_exact = EXACT.multiply, EXACT.to_integral_exact
 
 
 class PlainOrders:
@@ -151,7 +152,7 @@ class PlainOrders:
 
 def _whole(amount: Decimal, unit: Decimal) -> int | None:
     try:
-        return int(EXACT.to_integral_exact(EXACT.multiply(amount, unit)))
+        return int(_to_integral_exact(_multiply(amount, unit)))
     except Inexact:
         return None
 
