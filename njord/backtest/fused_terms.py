@@ -16,7 +16,7 @@ from njord.core.instrument import Instrument, exact
 from njord.core.types import InstrumentKind
 from njord.core.units import BPS, EXACT, exponent
 from njord.kernels.fused_tables import MONEY_MAX, NO_LOTS, Cap, Levels, Terms
-from njord.kernels.limits import NO_LIMIT, Limits
+from njord.kernels.limits import NO_LIMIT, CapLimit, Limits
 from njord.kernels.wide import DIVISOR_MAX
 from njord.portfolio.rebalance import SIZING_BUFFER
 from njord.risk.bounds import Unbounded, limits_of
@@ -151,8 +151,9 @@ def _whole(amount: Decimal, scale: int) -> int:
 
 
 # What is beyond all money of a run is as good as the end of int64's range.
-def _within(cap: Cap) -> Cap:
-    return cap._replace(notional=min(cap.notional, NO_LIMIT))
+def _within(cap: CapLimit) -> Cap:
+    notional = min(cap.notional, NO_LIMIT)
+    return Cap(cap.is_on, cap.has_notional, notional, cap.numerator, cap.denominator)
 
 
 def _levels(

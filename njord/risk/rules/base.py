@@ -21,14 +21,14 @@ from njord.core.filters import INT64_MAX
 from njord.core.instrument import Instrument
 from njord.core.types import OrderType, RefusalReason, Side, TimeInForce
 from njord.core.units import EXACT, ZERO, plain
-from njord.kernels.fused_tables import Cap
+from njord.kernels.limits import CapLimit
 from njord.risk.exposure import Exposure
 
 Value = Decimal | int | str | bool | None  # None is shown as unknown.
 Compared = Iterator[tuple[str, Value]]
 Numbers = tuple[tuple[str, str], ...]
 # Of `kernels.limits.Limits`, by name; `buffer` is a part of the notional that must be free besides its costs.
-Bounds = Mapping[str, int | Fraction | Cap]
+Bounds = Mapping[str, int | Fraction | CapLimit]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -157,12 +157,12 @@ class CapParams(RuleParams, frozen=True):
         return min(of_equity, self.cap_notional) if self.cap_notional else of_equity
 
 
-def cap_bound(params: CapParams, scale: int, *, is_reached: bool = False) -> Cap:
+def cap_bound(params: CapParams, scale: int, *, is_reached: bool = False) -> CapLimit:
     """Return a cap whose money counts in 10**-scale, for worths that may not exceed it, or may not reach it."""
     notional, fraction = Fraction(params.cap_notional) * 10**scale, Fraction(params.cap_equity_fraction)
     # One between two whole numbers is reached by the next, and exceeded by it.
     whole = -(-notional.numerator // notional.denominator) if is_reached else int(notional)
-    return Cap(not params.is_off, bool(notional), whole, fraction.numerator, fraction.denominator)
+    return CapLimit(not params.is_off, bool(notional), whole, fraction.numerator, fraction.denominator)
 
 
 def refuse(reason: RefusalReason, **evidence: Decimal | int | str) -> Refusal:
