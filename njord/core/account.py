@@ -162,12 +162,12 @@ class Books:
         """
         index = fill.instrument
         instrument = self._instruments[index]
-        ticks, lots = fill.price_ticks, fill.qty_lots if fill.side is BUY else -fill.qty_lots
-        price, traded = instrument.price(ticks), instrument.notional(ticks, lots)
+        lots = fill.qty_lots if fill.side is BUY else -fill.qty_lots
+        traded = instrument.notional(fill.price_ticks, lots)
         before = self.positions[index]
-        after = self.positions[index] = before.after(instrument.qty(lots), price, traded)
+        after = self.positions[index] = before.after_trade(instrument.qty(lots), traded)
         self._settle(index, traded, before, after)
-        holder = self._charge(fill, index, price, marks) if fill.fee else index
+        holder = self._charge(fill, index, marks) if fill.fee else index
         snapshot = self._snapshot(fill, index)
         return (snapshot,) if holder == index else (snapshot, self._snapshot(fill, holder))
 
@@ -202,12 +202,11 @@ class Books:
         if index < 0:
             self.cash = _add(self.cash, worth)
             return (self._snapshot(event, 0),)
-        price = self._instruments[index].price(event.price_ticks)
-        self.positions[index] = self.positions[index].after(event.amount, price, worth)
+        self.positions[index] = self.positions[index].after_trade(event.amount, worth)
         return (self._snapshot(event, index),)
 
     # Books the fee and returns the instrument whose inventory paid it.
-    def _charge(self, fill: FillEvent, index: int, price: Decimal, marks: Sequence[int]) -> int:
+    def _charge(self, fill: FillEvent, index: int, marks: Sequence[int]) -> int:
         fee, asset = fill.fee, fill.fee_asset
         if asset == self.report_asset:
             self.cash = _subtract(self.cash, fee)
@@ -215,7 +214,7 @@ class Books:
             return index
         instrument = self._instruments[index]
         if asset == instrument.base and instrument.kind is InstrumentKind.SPOT:
-            holder, paid_at = index, price
+            holder, paid_at = index, instrument.price(fill.price_ticks)
         else:
             holder = self._by_base.get(asset, -1)
             if holder < 0 or not marks[holder]:
@@ -249,9 +248,10 @@ class Books:
 
     def adopt(self, snapshot: PositionSnapshot) -> None:
         """Take over the state after a fill, as the ledger announced it."""
-        self.positions[snapshot.instrument] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
-        self._fees[snapshot.instrument] = snapshot.fees
-        self._funding[snapshot.instrument] = snapshot.funding
+        index = snapshot.instrument
+        self.positions[index] = Position(snapshot.qty, snapshot.cost, snapshot.realized_pnl)
+        self._fees[index] = snapshot.fees
+        self._funding[index] = snapshot.funding
         self.cash = snapshot.cash
         if snapshot.unvalued or self._unvalued:
             self._unvalued = dict(snapshot.unvalued)

@@ -5,8 +5,9 @@ quantity down, a buying price down, a selling price up, a fee up. Nothing else i
 float.
 """
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,6 +28,7 @@ from njord.core.types import SELL, InstrumentKind, Side
 from njord.core.units import EXACT, ZERO, exponent, plain, round_down, round_up
 
 MAX_SCALE = 18
+_QTYS_KEPT = 64  # Of those asked for last.
 _multiply = EXACT.multiply
 
 
@@ -190,9 +192,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def _tick(self) -> Decimal:
         return EXACT.scaleb(Decimal(self.tick_multiple), -self.tick_scale)
 
+    # One order's lots are asked about by sizing, gate, venue and ledger, and those of an entry again for its exit.
     @cached_property
-    def _lot(self) -> Decimal:
-        return EXACT.scaleb(Decimal(self.lot_multiple), -self.lot_scale)
+    def _qty_of(self) -> Callable[[int], Decimal]:
+        lot = EXACT.scaleb(Decimal(self.lot_multiple), -self.lot_scale)
+        return lru_cache(maxsize=_QTYS_KEPT)(partial(_multiply, lot))
 
     @cached_property
     def _price_divisor(self) -> int:
@@ -210,7 +214,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def qty(self, lots: int) -> Decimal:
         """Return the exact quantity of `lots`, in base."""
-        return _multiply(self._lot, lots)
+        return self._qty_of(lots)
 
     def notional(self, ticks: int, lots: int) -> Decimal:
         """Return price x quantity, exact, in quote."""

@@ -15,7 +15,7 @@ from njord.core.units import EXACT, ZERO, quantum, round_half_even, share
 
 COST_QUANTUM = quantum(18)
 
-_add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
+_add, _subtract, _multiply, _divide = EXACT.add, EXACT.subtract, EXACT.multiply, EXACT.divide
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -39,20 +39,19 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         """Return worth at `price` minus cost, in quote, exact."""
         return _subtract(_multiply(self.qty, price), self.cost)
 
-    def after(self, signed_qty: Decimal, price: Decimal, traded: Decimal | None = None) -> "Position":
-        """Return the position after trading `signed_qty` (buy > 0, sell < 0, in base) at `price`.
+    def after(self, signed_qty: Decimal, price: Decimal) -> "Position":
+        """Return the position after trading `signed_qty` (buy > 0, sell < 0, in base) at `price`."""
+        return self.after_trade(signed_qty, _multiply(signed_qty, price))
 
-        `traded` is their product, where the caller has it already.
-        """
-        if traded is None:
-            traded = _multiply(signed_qty, price)
+    def after_trade(self, signed_qty: Decimal, traded: Decimal) -> "Position":
+        """Return the position after trading `signed_qty` for `traded`, which is `signed_qty` x a price, exact."""
         if not self.qty or (self.qty > ZERO) == (signed_qty > ZERO):
             return Position(_add(self.qty, signed_qty), _add(self.cost, traded), self.realized_pnl)
         if signed_qty.copy_abs() <= self.qty.copy_abs():
             return self._reduced(signed_qty, traded)
         # Reversal: close everything, then open the rest on the other side at this fill's price.
         rest = _add(self.qty, signed_qty)
-        opened = _multiply(rest, price)
+        opened = _multiply(rest, _divide(traded, signed_qty))
         closed = _subtract(traded, opened)
         realized = _subtract(self.realized_pnl, _add(self.cost, closed))
         return Position(rest, opened, realized)

@@ -2,7 +2,10 @@
 
 from decimal import Decimal
 
+import pytest
+
 from njord.core.position import COST_QUANTUM, Position
+from njord.core.units import EXACT
 
 
 def after(*trades: tuple[str, str]) -> Position:
@@ -76,3 +79,13 @@ def test_a_partial_close_of_the_longest_amounts_keeps_every_digit() -> None:
     flat = closed.after(-closed.qty, Decimal(1))
     assert not flat.qty
     assert not flat.cost
+
+
+@pytest.mark.parametrize("price", ["10.50", "0.1", "7", "0.00012300", "3333.333", "0.0"])
+@pytest.mark.parametrize(("held", "traded"), [("1.00", "-3.00"), ("-0.30", "7.10"), ("0.00000001", "-1.5")])
+def test_a_reversal_opens_at_the_fills_price_spelled_as_the_price_says_it(
+    held: str, traded: str, price: str
+) -> None:
+    position = Position().after(Decimal(held), Decimal("9.25")).after(Decimal(traded), Decimal(price))
+    opened = EXACT.multiply(EXACT.add(Decimal(held), Decimal(traded)), Decimal(price))
+    assert str(position.cost) == str(opened)
