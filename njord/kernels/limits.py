@@ -131,20 +131,20 @@ def refusal(
         equity: In units, as is `day_start`, what the UTC day began with.
         n_recent: Orders approved in the last minute, all of one strategy.
     """
-    lots, unit = abs(change), limits.unit
-    notional = close * lots * unit
+    lots, lot_worth = abs(change), close * limits.unit
+    notional = lots * lot_worth
     why = size_refusal(limits, lots, notional)
     if why != PASSED:
         return why
-    after = held + change
-    closes = 0
+    before, after, growth = abs(held), abs(held + change), lots
     if held != 0 and (held > 0) != (change > 0):
-        closes = lots if lots < abs(held) else abs(held)
-    growth = lots - closes
-    worth = abs(after) * close * unit  # Of the position after the fill.
-    reached = worth if abs(after) > abs(held) else 0
-    why = cap_refusal(limits, growth * close * unit, reached, equity, day_start, n_recent)
-    if why != PASSED or growth == 0:
+        if lots <= before:
+            return cap_refusal(limits, 0, 0, equity, day_start, n_recent)
+        growth = lots - before
+    worth = after * lot_worth  # Of the position after the fill.
+    reached = worth if after > before else 0
+    why = cap_refusal(limits, growth * lot_worth, reached, equity, day_start, n_recent)
+    if why != PASSED:
         return why
     if change < 0 and not limits.may_short:
         return NAKED_SHORT

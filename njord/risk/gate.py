@@ -6,6 +6,7 @@ does an amendment that only takes lots away; any other amendment is asked of eve
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -42,6 +43,7 @@ from njord.risk.rules.well_formed import is_text, malformed
 
 APPROVAL_TTL_NS = 10 * NS_PER_S
 UNKNOWN_INSTRUMENT = -1
+_Linked = TypeVar("_Linked", RiskDecision, OrderEvent)
 
 
 class RiskGate:
@@ -99,7 +101,8 @@ class RiskGate:
         exposure = self.exposure
         if type(intent.ts_ns) is int and intent.ts_ns > exposure.day_end_ns:
             exposure.advance(intent.ts_ns)
-        if self._plain is None or not self._plain.passes(intent):
+        is_plain = self._plain is not None and self._plain.passes(intent)
+        if not is_plain:
             exposure.weigh(intent)
             rule, refusal = self._first_refusal(intent)
             exposure.weigh(None)
@@ -114,13 +117,12 @@ class RiskGate:
             account_id=intent.account_id,
             strategy_id=intent.strategy_id,
             intent_id=intent.intent_id,
-            parent_id=intent.parent_id,
-            execution_id=intent.execution_id,
-            slice_id=intent.slice_id,
             allowed=True,
             limits_version=self._limits_version,
         )
-        order = approved(intent, self._client_order_ids, self._decision_seq, self._limits_version)
+        order = _bare(intent, self._client_order_ids, self._decision_seq, self._limits_version)
+        if not is_plain:
+            decision, order = _linked(decision, intent), _complete(order, intent, self._client_order_ids)
         exposure.reserve(order)
         return [decision, order]
 
@@ -267,8 +269,13 @@ def approved(intent: OrderIntent, ids: ClientOrderIds, decision_seq: int, limits
 
     Who rebuilds an order that was approved elsewhere (`backtest/fused_books.py`) asks here, too: nothing else makes one.
     """
-    # More than 15 keywords are slow to pass (see `execution/gateway.py`): what few orders have comes in a second step.
-    order = OrderEvent(
+    return _complete(_bare(intent, ids, decision_seq, limits_version), intent, ids)
+
+
+# What every order has: of a plain one all. More than 15 keywords are slow to pass (see `execution/gateway.py`), so that
+# what few orders have comes in a second step.
+def _bare(intent: OrderIntent, ids: ClientOrderIds, decision_seq: int, limits_version: int) -> OrderEvent:
+    return OrderEvent(
         ts_ns=intent.ts_ns,
         instrument=intent.instrument,
         account_id=intent.account_id,
@@ -285,14 +292,11 @@ def approved(intent: OrderIntent, ids: ClientOrderIds, decision_seq: int, limits
         limits_version=limits_version,
         expires_ns=intent.ts_ns + APPROVAL_TTL_NS,
     )
+
+
+def _complete(order: OrderEvent, intent: OrderIntent, ids: ClientOrderIds) -> OrderEvent:
     after, group_id = intent.after_intent_id, intent.group_id
-    if intent.parent_id or intent.execution_id or intent.slice_id:
-        order = replace(
-            order,
-            parent_id=intent.parent_id,
-            execution_id=intent.execution_id,
-            slice_id=intent.slice_id,
-        )
+    order = _linked(order, intent)
     has_terms = intent.post_only or intent.trigger_price_ticks or intent.trail_ticks or intent.expire_ns
     if not has_terms and not group_id and not after:
         return order
@@ -305,6 +309,14 @@ def approved(intent: OrderIntent, ids: ClientOrderIds, decision_seq: int, limits
         group_id=group_id,
         after_client_order_id=ids.of(after) if after else "",
     )
+
+
+# With the execution that the intent is a part of, if it is one.
+def _linked(message: _Linked, intent: OrderIntent) -> _Linked:
+    parent_id, execution_id, slice_id = intent.parent_id, intent.execution_id, intent.slice_id
+    if not parent_id and not execution_id and not slice_id:
+        return message
+    return replace(message, parent_id=parent_id, execution_id=execution_id, slice_id=slice_id)
 
 
 # The order as it would be, of which its rest counts.

@@ -13,7 +13,7 @@ from njord.core.contracts import NO_PRICE, OrderIntent
 from njord.core.filters import INT64_MAX
 from njord.core.position import Position
 from njord.core.types import ACTIVE, BUY, MARKET, Side, TimeInForce
-from njord.core.units import EXACT, exponent
+from njord.core.units import EXACT, ZERO, exponent
 from njord.kernels.fused_tables import PASSED
 from njord.kernels.limits import Limits, refusal
 from njord.risk.bounds import Unbounded, limits_of
@@ -42,6 +42,7 @@ class PlainOrders:
         "_day_start",
         "_exposure",
         "_held",
+        "_instrument",
         "_limits",
         "_lot_multiple",
         "_lot_unit",
@@ -54,7 +55,7 @@ class PlainOrders:
         self._limits = limits
         self._unit = EXACT.scaleb(ONE, scale)
         self._exposure = exposure
-        instrument = exposure.instruments[0]
+        self._instrument = instrument = exposure.instruments[0]
         self._lot_multiple = instrument.lot_multiple
         self._lot_unit = EXACT.scaleb(ONE, instrument.lot_scale)
         # What the whole numbers below were made of: told apart by identity, as amounts never change.
@@ -118,16 +119,19 @@ class PlainOrders:
             or (intent_id not in exposure.decided.expected and intent_id in exposure.decided)
         ):
             return False
+        limits, change = self._limits, lots if side is BUY else -lots
+        recent = exposure.pace.in_last_minute(ts_ns)
+        qty = exposure.account.positions[0].qty
+        if qty and (qty > ZERO) is not (side is BUY) and self._instrument.qty(lots) <= qty.copy_abs():
+            # It only closes: no rule asks what the account is worth, nor how much more is held.
+            return refusal(limits, change, -change, close, 0, 0, recent) == PASSED
+        if reduces:
+            return False
         self._count()
         money, began_with, held = self._money, self._began_with, self._held
         if money is None or began_with is None:
             return False
-        change = lots if side is BUY else -lots
-        if reduces and not (lots <= held if change < 0 else lots <= -held):
-            return False
-        limits = self._limits
         equity = money + held * close * limits.unit
-        recent = exposure.pace.in_last_minute(ts_ns)
         return refusal(limits, change, held, close, equity, began_with, recent) == PASSED
 
     # Cash, position and the day's first equity as whole numbers, if they have changed.

@@ -16,6 +16,7 @@ from njord.core.contracts import (
     OrderEvent,
     OrderIntent,
     OrderUpdate,
+    PositionSnapshot,
     RiskDecision,
 )
 from njord.core.instrument import Instrument
@@ -320,10 +321,27 @@ def test_the_smallest_notional_itself_is_enough() -> None:
     assert world.check(world.order(Side.BUY, 2), is_plain=True)
 
 
-def test_what_a_fee_in_kind_has_broken_up_is_left_to_the_rules() -> None:
+def test_what_would_add_to_a_broken_up_holding_is_left_to_the_rules_and_what_only_closes_is_not() -> None:
     world = World(COIN, {}, "spot", Decimal(0))
     world.intent(Side.BUY, 1, "filled", "0")
     held = world.ledger.position(0)
     dust = msgspec.structs.replace(held, qty=held.qty - Decimal("0.05"))
     world.exposure.account.positions[0] = dust
-    assert not world.check(world.order(Side.SELL, 2))
+    assert not world.check(world.order(Side.BUY, 1))
+    whole = int(dust.qty / COIN.lot_size)
+    assert world.check(world.order(Side.SELL, whole))
+    assert not world.check(world.order(Side.SELL, whole + 1))
+    unvalued = PositionSnapshot(
+        ts_ns=world.now_ns,
+        instrument=0,
+        account_id="main",
+        qty=dust.qty,
+        cost=dust.cost,
+        realized_pnl=dust.realized_pnl,
+        fees=Decimal(0),
+        cash=CAPITAL,
+        unvalued=(("FEE", Decimal(-1)),),
+    )
+    world.exposure.account.adopt(unvalued)  # What the account is worth is unknown.
+    assert not world.check(world.order(Side.BUY, 1))
+    assert world.check(world.order(Side.SELL, whole, reduce_only=True))
