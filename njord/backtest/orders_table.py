@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from njord.backtest.recorded import OrderRows, RecordedOrder
@@ -70,14 +71,12 @@ def write_orders(
     def source(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
-        while batch := list(islice(rows, batch_rows)):
-            frame = pl.DataFrame(
-                {
-                    name: [" ".join(row.flags) if name == "flags" else getattr(row, name) for row in batch]
-                    for name in _SCHEMA
-                },
-                schema=_SCHEMA,
+        while batch := list(map(msgspec.structs.astuple, islice(rows, batch_rows))):
+            columns = dict(
+                zip(ResultOrder.__struct_fields__, map(list, zip(*batch, strict=True)), strict=True)
             )
+            columns["flags"] = list(map(" ".join, columns["flags"]))
+            frame = pl.DataFrame({name: columns[name] for name in _SCHEMA}, schema=_SCHEMA)
             yield frame if with_columns is None else frame.select(with_columns)
 
     pl.io.plugins.register_io_source(source, schema=_SCHEMA).sink_parquet(path, compression="zstd")
@@ -91,10 +90,10 @@ def fee_value(fill: RecordedFill, instrument: Instrument) -> Decimal:
 
 
 def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> ResultOrder:
-    fills, terms = order.fills, order.terms
-    filled = sum(fill.qty_lots for fill in fills)
-    fees = ZERO
+    fills, terms, why = order.fills, order.terms, meaning(order.terminal)
+    filled, fees = 0, ZERO
     for fill in fills:
+        filled += fill.qty_lots
         fees = EXACT.add(fees, fee_value(fill, instrument))
     return ResultOrder(
         order_no=order.order_no,
@@ -117,7 +116,7 @@ def _row(order: RecordedOrder, instrument: Instrument, links: list[str]) -> Resu
         first_fill_ns=fills[0].ts_venue_ns if fills else None,
         end_ns=order.end_ns,
         terminal=order.terminal,
-        why=" ".join(text for text in (meaning(order.terminal), order.detail) if text),
+        why=f"{why} {order.detail}" if why and order.detail else why or order.detail,
     )
 
 

@@ -1,9 +1,9 @@
 """All fills of a run in little memory: packed one behind the other, unpacked for those who read them, columns as arrays."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import accumulate, islice
 from struct import Struct
 
 import msgspec
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from njord.core.columns import BATCH, Rows, TextColumn, Words
 from njord.core.contracts import FillEvent
 from njord.core.types import BUY, SELL, Side
+from njord.core.units import ZERO
 
 IntArray = NDArray[np.int64]
 
@@ -30,6 +31,22 @@ class RecordedFill(msgspec.Struct, frozen=True, gc=False):
     fee_asset: str
     is_maker: bool
     order_no: int
+
+
+class PositionSteps(msgspec.Struct, frozen=True):
+    """How the fills of one instrument moved its position, a value for each fill in the order they were booked.
+
+    Attributes:
+        ts_venue_ns: When it happened, shape (n,).
+        ts_ns: When it was known, shape (n,).
+        lots: Bought less sold with it and all before it, exact; fees in kind are not taken off.
+        fees_in_kind: Paid for each in the base asset, exact; empty if none was.
+    """
+
+    ts_venue_ns: IntArray
+    ts_ns: IntArray
+    lots: list[int]
+    fees_in_kind: list[Decimal]
 
 
 _FILL = Struct("<qqqqiiH??")
@@ -82,11 +99,21 @@ class FillRows(Rows[RecordedFill]):
             ) in (unpack_from(rows, place * size),)
         ]  # fmt: skip
 
-    def of(self, instrument: int) -> Iterator[RecordedFill]:
-        """Yield the fills of one instrument."""
-        places = np.flatnonzero(self.column("instrument") == instrument).tolist()
-        for first in range(0, len(places), BATCH):
-            yield from self.many(places[first : first + BATCH])
+    def steps(self, instrument: int, base: str) -> "PositionSteps":
+        """Return how the fills of one instrument, whose base asset is `base`, moved its position."""
+        own = np.flatnonzero(self.column("instrument") == instrument)
+        qty_lots, is_buy = self.column("qty_lots")[own], self.column("is_buy")[own]
+        fees: list[Decimal] = []
+        if base in self._assets.texts:
+            in_kind = (self.column("fee_asset")[own] == self._assets.texts.index(base)).tolist()
+            texts = self._fees.many(own.tolist())
+            fees = [Decimal(fee) if is_so else ZERO for fee, is_so in zip(texts, in_kind, strict=True)]
+        return PositionSteps(
+            ts_venue_ns=self.column("ts_venue_ns")[own],
+            ts_ns=self.column("ts_ns")[own],
+            lots=list(accumulate(np.where(is_buy, qty_lots, -qty_lots).tolist())),
+            fees_in_kind=fees if any(fees) else [],
+        )
 
     def of_orders(self, order_nos: Iterable[int]) -> list[tuple[RecordedFill, ...]]:
         """Return the fills of each of some orders, oldest first."""

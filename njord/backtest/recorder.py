@@ -6,13 +6,14 @@ A liquidation has no order of ours: the venue's trade stands as an order line of
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from itertools import accumulate, zip_longest
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from njord.backtest.recorded import NEVER, Course, OrderRows
-from njord.backtest.recorded_fills import FillRows
+from njord.backtest.recorded_fills import FillRows, PositionSteps
 from njord.core.contracts import (
     VENUE,
     AmendEvent,
@@ -27,8 +28,8 @@ from njord.core.contracts import (
 )
 from njord.core.instrument import Instrument
 from njord.core.orders import TERMINAL
-from njord.core.types import BUY, OrderReason, OrderStatus
-from njord.core.units import EXACT, ZERO, plain
+from njord.core.types import OrderReason, OrderStatus
+from njord.core.units import EXACT, plain
 
 LIQUIDATED = "liquidated"
 _UNKNOWN, _TRIGGERED = OrderStatus.UNKNOWN, OrderReason.TRIGGERED
@@ -140,29 +141,21 @@ class Recorder:
 
         Less than a lot, such as a fee in kind may leave, is none.
         """
-        ranges: list[tuple[int, int]] = []
-        lots = start_ns = now_ns = 0
-        paid = ZERO  # In kind.
-        is_held = False
-        for fill in self.fills.of(instrument):
-            now_ns = max(now_ns, fill.ts_venue_ns)
-            lots += fill.qty_lots if fill.side is BUY else -fill.qty_lots
-            if fill.fee and fill.fee_asset == self._instruments[instrument].base:
-                paid = EXACT.add(paid, fill.fee)
-            was_held, is_held = is_held, self._is_held(instrument, lots, paid)
-            if is_held and not was_held:
-                start_ns = now_ns
-            elif was_held and not is_held:
-                ranges.append((start_ns, min(now_ns, end_ns)))
-        if is_held:
-            ranges.append((start_ns, end_ns))
-        return [each for each in ranges if each[0] < each[1]]
+        steps = self.fills.steps(instrument, self._instruments[instrument].base)
+        now_ns = np.maximum.accumulate(steps.ts_venue_ns)
+        is_held = np.fromiter(self._is_held(instrument, steps), dtype=np.bool_, count=len(steps.lots))
+        was_held = np.zeros_like(is_held)
+        was_held[1:] = is_held[:-1]
+        starts = now_ns[is_held & ~was_held].tolist()
+        ends = [min(end, end_ns) for end in now_ns[was_held & ~is_held].tolist()]
+        return [each for each in zip_longest(starts, ends, fillvalue=end_ns) if each[0] < each[1]]
 
-    def _is_held(self, instrument: int, lots: int, paid: Decimal) -> bool:
-        if not paid:
-            return lots != 0
-        traded = self._instruments[instrument]
-        return EXACT.subtract(traded.qty(lots), paid).copy_abs() >= traded.lot_size
+    def _is_held(self, instrument: int, steps: PositionSteps) -> Iterator[bool]:
+        if not steps.fees_in_kind:
+            return map(bool, steps.lots)
+        traded, paid = self._instruments[instrument], accumulate(steps.fees_in_kind, EXACT.add)
+        left = (EXACT.subtract(traded.qty(lots), fees) for lots, fees in zip(steps.lots, paid, strict=True))
+        return (qty.copy_abs() >= traded.lot_size for qty in left)
 
     def order_list_hash(self) -> str:
         """Return the SHA-256 over all orders in the order of submission, each followed by its fills.

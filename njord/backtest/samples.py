@@ -2,15 +2,14 @@
 exposure at those times go out, as floats for statistics and charts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from njord.backtest.recorded_fills import FillRows, RecordedFill
+from njord.backtest.recorded_fills import FillRows, PositionSteps
 from njord.backtest.reported import PricePiece, ReportedMarket
 from njord.core.instrument import Instrument
-from njord.core.types import BUY
 from njord.performance.exposure import gross_fractions
 
 FloatArray = NDArray[np.float64]
@@ -24,24 +23,23 @@ def sampled_exposure(
     qty = np.zeros((len(market.instruments), ts_ns.size))
     prices = np.full(qty.shape, np.nan)
     for index, instrument in enumerate(market.instruments):
-        own = list(fills.of(index))
-        if not own:
+        steps = fills.steps(index, instrument.base)
+        if not steps.lots:
             continue
-        qty[index] = positions_at(own, instrument, ts_ns)
+        qty[index] = positions_at(steps, instrument, ts_ns)
         prices[index] = prices_at(market.prices(index), instrument, ts_ns)
     return gross_fractions(qty, prices, equity)
 
 
-def positions_at(fills: Sequence[RecordedFill], instrument: Instrument, ts_ns: IntArray) -> FloatArray:
+def positions_at(steps: PositionSteps, instrument: Instrument, ts_ns: IntArray) -> FloatArray:
     """Return the signed position in base at each time, by when fills were known; fees in kind leave it."""
-    known = np.array([fill.ts_ns for fill in fills], dtype=np.int64)
-    lots = np.cumsum(
-        [fill.qty_lots if fill.side is BUY else -fill.qty_lots for fill in fills], dtype=np.int64
-    )
-    held = np.array([instrument.qty_float(each) for each in lots.tolist()])
-    held -= np.cumsum([float(fill.fee) if fill.fee_asset == instrument.base else 0.0 for fill in fills])
+    n_known = np.searchsorted(steps.ts_ns, ts_ns, side="right")
+    lots = [0, *steps.lots]
+    held = np.array([instrument.qty_float(lots[n]) for n in n_known.tolist()])
+    if steps.fees_in_kind:
+        held -= np.cumsum([0.0, *map(float, steps.fees_in_kind)])[n_known]
     held[np.abs(held) < 0.999 * instrument.qty_float(1)] = 0.0  # Dust that a fee left is not a position.
-    return np.concatenate(([0.0], held))[np.searchsorted(known, ts_ns, side="right")]
+    return held
 
 
 def prices_at(pieces: Iterable[PricePiece], instrument: Instrument, ts_ns: IntArray) -> FloatArray:

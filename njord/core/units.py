@@ -83,7 +83,9 @@ def exponent(value: Decimal) -> int:
 
 def plain(value: Decimal) -> str:
     """Return `value` without exponent and without trailing zeros, for people and for hashes."""
-    text = format(value, "f")
-    if "." in text:
+    text = EXACT.to_sci_string(value)
+    if "E" in text:  # Tiny, or a round number said short.
+        text = format(value, "f")
+    if text.endswith("0") and "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("", "-0") else text
+    return "0" if text == "-0" else text

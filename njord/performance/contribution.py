@@ -159,13 +159,19 @@ class ContributionBook:
         )
 
     def _book(self, fill: AccountFill) -> None:
-        pair = self._pairs.setdefault((fill.strategy_id, fill.instrument), _Pair())
-        signed = fill.qty if fill.side is BUY else fill.qty.copy_negate()
-        pair.position = pair.position.after(signed, fill.price)
+        key = (fill.strategy_id, fill.instrument)
+        pair = self._pairs.get(key)
+        if pair is None:
+            pair = self._pairs[key] = _Pair()
+        signed, notional = fill.qty, fill.notional
+        traded = notional
+        if fill.side is not BUY:
+            signed, traded = signed.copy_negate(), notional.copy_negate()
+        pair.position = pair.position.after_trade(signed, traded)
         if fill.fee_in_base and fill.fee:
             pair.position = pair.position.after(fill.fee.copy_negate(), fill.price)
         pair.fees = _add(pair.fees, fill.fee_value)
-        pair.traded_notional = _add(pair.traded_notional, fill.notional)
+        pair.traded_notional = _add(pair.traded_notional, notional)
         pair.n_fills += 1
 
     # The last holder gets what is left, so that the parts are the fill whatever was rounded before.

@@ -2,6 +2,7 @@
 
 import io
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,22 @@ from njord.backtest.recorder import Recorder
 from njord.backtest.session import BacktestRequest, Finished, encode_result, prepare, run_backtest
 from njord.cli.summary import print_summary
 from njord.core.contracts import FillEvent
+from njord.core.instrument import Instrument
 from njord.core.types import Side
 from njord.core.units import NS_PER_MINUTE, ZERO
 
+BTC = Instrument(
+    symbol="BTC/USDT",
+    venue="v",
+    base="BTC",
+    quote="USDT",
+    tick_size=Decimal("0.1"),
+    lot_size=Decimal("0.001"),
+)
+
 
 def recorder(*fills: tuple[int, Side, int], instrument: int = 0) -> Recorder:
-    made = Recorder(())
+    made = Recorder((BTC, BTC))
     for ts_ns, side, lots in fills:
         event = FillEvent(
             ts_ns=ts_ns, instrument=instrument, account_id="a", strategy_id="s", intent_id="s-1", client_order_id="o",

@@ -1,6 +1,7 @@
 """Packed orders, fills and round trips are what was recorded, to the last digit."""
 
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from njord.core.columns import BATCH
 from njord.core.contracts import FillEvent, OrderEvent
 from njord.core.filters import INT64_MAX
 from njord.core.types import OrderType, Side, TimeInForce
+from njord.core.units import ZERO
 from njord.performance.trades import RoundTrip
 from njord.performance.trip_rows import TripRows
 
@@ -84,7 +86,13 @@ def test_fills_come_back_to_the_last_digit_of_their_fee(events: list[FillEvent])
         assert {name: getattr(fill, name) for name in names} == {name: getattr(event, name) for name in names}
         assert (str(fill.fee), fill.order_no) == (str(event.fee), number)
     for instrument in range(4):
-        assert list(rows.of(instrument)) == [fill for fill in rows if fill.instrument == instrument]
+        own, steps = [fill for fill in rows if fill.instrument == instrument], rows.steps(instrument, "BTC")
+        signed = [fill.qty_lots if fill.side is Side.BUY else -fill.qty_lots for fill in own]
+        assert steps.lots == [sum(signed[:n]) for n in range(1, len(own) + 1)]
+        assert steps.ts_ns.tolist() == [fill.ts_ns for fill in own]
+        assert steps.ts_venue_ns.tolist() == [fill.ts_venue_ns for fill in own]
+        in_kind = [fill.fee if fill.fee_asset == "BTC" else ZERO for fill in own]
+        assert steps.fees_in_kind == (in_kind if any(in_kind) else [])
     assert rows.column("price_ticks").tolist() == [event.price_ticks for event in events]
 
 
@@ -162,7 +170,7 @@ def test_fills_are_whole_at_any_number(n_fills: int) -> None:
         rows.add(fill_event(number + 1, instrument=number % 2), 1 + number // 2)
     assert [fill.qty_lots for fill in rows] == list(range(1, n_fills + 1))
     assert rows.column("qty_lots").tolist() == list(range(1, n_fills + 1))
-    assert [fill.qty_lots for fill in rows.of(1)] == list(range(2, n_fills + 1, 2))
+    assert rows.steps(1, "BTC").lots == list(accumulate(range(2, n_fills + 1, 2)))
     assert [len(each) for each in rows.of_orders(range(1, 1 + n_fills // 2))] == [2] * (n_fills // 2)
 
 

@@ -212,6 +212,6 @@ def test_the_dust_that_a_fee_in_kind_leaves_is_no_position() -> None:
 
     made = follow(*bought(5, 10, "0.0005"), *sold(4, 20), *bought(5, 30, "0.0015"), *sold(4, 40))
     assert made.held_ranges(0, 99) == [(10, 20), (30, 40)]
-    assert positions_at(made.fills, BTC, np.array([10, 20, 30, 40])).tolist() == pytest.approx(
-        [0.0045, 0, 0.004, 0]
-    )
+    assert positions_at(
+        made.fills.steps(0, "BTC"), BTC, np.array([10, 20, 30, 40])
+    ).tolist() == pytest.approx([0.0045, 0, 0.004, 0])

@@ -273,5 +273,7 @@ def test_the_last_price_known_holds_until_the_next_whatever_the_pieces(size: int
 
 def test_a_position_is_held_from_when_its_fill_was_known() -> None:
     made = liquidated()
-    held = positions_at(made.fills, PERPETUAL, np.array([0, 1, 2, 3, 9], dtype=np.int64))
+    held = positions_at(
+        made.fills.steps(0, PERPETUAL.base), PERPETUAL, np.array([0, 1, 2, 3, 9], dtype=np.int64)
+    )
     assert held.tolist() == [0.0, 0.3, 0.4, 0.0, 0.0]
