@@ -14,7 +14,6 @@ whole.
 
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -53,7 +52,7 @@ from njord.storage.journal_reader import (
 SEGMENT_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 4 * 1024 * 1024
 # What a Ref can stand for.
-_ROWS: frozenset[type[Message]] = frozenset({Bar, TradeEvent, BookEvent, TickerEvent})
+_ROWS = (Bar, TradeEvent, BookEvent, TickerEvent)
 # The messages of an order's life. Encoding one where it falls due costs four times as much as encoding it among many,
 # so they wait, a batch at most. Our own stages made them of what can be encoded: none is refused later.
 _WAITING: frozenset[type[Message]] = frozenset(
@@ -162,29 +161,26 @@ class JournalWriter:
         """
         if self._halt:
             raise JournalHalted(self._halt)
-        kind, seq = type(message), self._seq + 1
-        if kind in _WAITING:
-            self._seq = seq
+        if type(message) in _WAITING:
+            self._seq = seq = self._seq + 1
             waiting = self._waiting
             waiting.append(_Line(seq, message))
             if len(waiting) >= self._batch_lines:
                 self._encode_waiting()
             return
-        if self._referenced and kind in _ROWS and self._is_referenced(message):
-            self._seq = seq
+        named = self._referenced_instruments
+        if self._referenced and isinstance(message, _ROWS) and message.instrument in named:
+            self._seq += 1
             self._referenced -= 1
             return
         # One that can not be encoded raises here, and takes no number.
-        line = encode(_Line(seq, message)) + b"\n"
+        line = encode(_Line(self._seq + 1, message)) + b"\n"
         self._encode_waiting()
-        self._seq = seq
+        self._seq += 1
         if type(message) is Ref:
             self._referenced_instruments = referenced(self._referenced_instruments, message.instrument)
             self._referenced += message.last_row - message.first_row + 1
         self._add(line)
-
-    def _is_referenced(self, row: Any) -> bool:
-        return row.instrument in self._referenced_instruments
 
     def _encode_waiting(self) -> None:
         if not self._waiting:
@@ -203,8 +199,7 @@ class JournalWriter:
         if self._buffered > BLOCK_BYTES:
             self.commit()
         else:
-            left = (BLOCK_BYTES - self._buffered) // _LINE_BYTES
-            self._batch_lines = min(max(left, 1), _BATCH_LINES)
+            self._batch_lines = min(max((BLOCK_BYTES - self._buffered) // _LINE_BYTES, 1), _BATCH_LINES)
 
     def count_rows(self, n_rows: int) -> None:
         """Take the next `n_rows` rows that a Ref names as appended; they are counted and not written.
