@@ -22,7 +22,7 @@ def checked(proposal: object, ts_ns: int) -> CheckedProposal:
     Raises:
         Exception: It is none, or no message can say it; the text tells why.
     """
-    if type(proposal) is Target and _is_plain(proposal):
+    if type(proposal) is Target and is_plain(proposal):
         return proposal
     if not isinstance(proposal, _KINDS):
         raise TypeError(
@@ -41,21 +41,19 @@ def checked(proposal: object, ts_ns: int) -> CheckedProposal:
     return plain
 
 
-# A target of exactly the declared types, as most are, needs no trip through the codec to be believed.
-def _is_plain(target: Target) -> bool:
-    weight, qty, features = target.weight, target.qty, target.features
-    return (
+def is_plain(target: Target) -> bool:
+    """Say whether a target is of exactly the declared types, as most are: it needs no trip through the codec."""
+    weight, qty = target.weight, target.qty
+    features: tuple[object, ...] = target.features
+    if not (
         (weight is None or (type(weight) is float and isfinite(weight)))
         and (qty is None or (type(qty) is Decimal and qty.is_finite()))
         and type(target.reason) is str
         and target.reason.isascii()
         and type(features) is tuple
-        and (not features or _are_features(features))
-    )
-
-
-def _are_features(pairs: tuple[object, ...]) -> bool:
-    for pair in pairs:
+    ):
+        return False
+    for pair in features:
         if type(pair) is not tuple or len(pair) != 2:
             return False
         name, value = pair

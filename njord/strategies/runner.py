@@ -40,7 +40,7 @@ from njord.strategies.context import BarView, Context, World
 from njord.strategies.features import BarColumns, BoolArray
 from njord.strategies.history import BlockHistory
 from njord.strategies.hosted import HostedStrategy, place_of, said
-from njord.strategies.proposals import CheckedProposal, Names, check_names, checked
+from njord.strategies.proposals import CheckedProposal, Names, check_names, checked, is_plain
 
 _Awake = tuple["HostedStrategy", Context, Callable[[Bar], None]]
 _QUIET = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})  # Unless a reason says more.
@@ -198,7 +198,8 @@ class StrategyRunner:
             context._n_bars += 1
             remember(bar)
             try:
-                proposals = host.on_bar(context, view)
+                on_bar = host.on_bar  # Called as a method it would be looked up anew at every bar.
+                proposals = on_bar(context, view)
                 if proposals is not None:
                     stamped = self._stamp(host, bar.ts_ns, proposals)
                     caused = [*caused, *stamped] if caused else stamped
@@ -285,8 +286,8 @@ class StrategyRunner:
 
     # Fills in who, what and when; refuses what comes before the warm-up's end.
     def _stamp(self, host: HostedStrategy, ts_ns: int, proposals: Proposals) -> list[Message]:
-        if type(proposals) is Target:
-            return [self._identified(host, ts_ns, checked(proposals, ts_ns), _NO_NAMES)]
+        if type(proposals) is Target and is_plain(proposals):
+            return [self._identified(host, ts_ns, proposals, _NO_NAMES)]
         every = proposals if isinstance(proposals, (list, tuple)) else (proposals,)
         plain = [checked(proposal, ts_ns) for proposal in every]
         check_names(plain)
