@@ -32,7 +32,7 @@ class ResultFill(msgspec.Struct, frozen=True, kw_only=True):
     order_no: int
 
 
-class ResultOrder(msgspec.Struct, frozen=True, kw_only=True):
+class ResultOrder(msgspec.Struct, frozen=True):
     """One order and how it ended; a row of the orders file.
 
     Attributes:
